@@ -1,0 +1,106 @@
+/* message.h - the header of a frame: a msgpack map from field numbers to values. Pure.
+ *
+ * One struct serves every command and both directions: fields.def is its only list. */
+#ifndef PROTO_MESSAGE_H
+#define PROTO_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/slice.h"
+
+enum field {
+#define F(name, member, number, type, text) FIELD_##name = number,
+#include "proto/fields.def"
+#undef F
+};
+
+enum command {
+#define C(name, number, scope, text, fields) COMMAND_##name = number,
+#include "proto/commands.def"
+#undef C
+};
+
+enum condition {
+	CONDITION_NONE = 0,
+	CONDITION_ABSENT = 1,
+	CONDITION_PRESENT = 2,
+	CONDITION_VERSION = 3,
+};
+
+enum ack {
+	ACK_DEFAULT = 0,
+	ACK_MEMORY = 1,
+	ACK_DISK = 2,
+};
+
+enum object_kind {
+	OBJECT_BLOB = 0,
+	OBJECT_COUNTER = 1,
+};
+
+enum status {
+	STATUS_DONE = 0,
+	STATUS_MISS = 1,
+};
+
+/* Fields from this number on may be ignored by who does not know them. */
+#define FIELD_OPTIONAL 128
+#define MESSAGE_DEPTH_MAX 4
+/* Enough for every field at once; a longer map is refused. */
+#define MESSAGE_FIELDS_MAX 64
+#define MESSAGE_TEXT_MAX 1024
+#define MESSAGE_CURSOR_MAX 64
+#define NAMESPACE_NAME_MAX 64
+
+#define MEMBER_NUMBER(member) uint64_t member;
+#define MEMBER_BYTES(member) struct slice member;
+#define MEMBER_TEXT(member) struct slice member;
+
+/* Members are meaningful where message_has() says so and zero elsewhere.
+ * Slices of a decoded message borrow the decoded bytes. */
+struct message {
+	uint64_t present[2];
+#define F(name, member, number, type, text) MEMBER_##type(member)
+#include "proto/fields.def"
+#undef F
+};
+
+static inline bool
+message_has(const struct message *message, enum field field)
+{
+	return message->present[field >> 6] >> (field & 63) & 1;
+}
+
+static inline void
+message_mark(struct message *message, enum field field)
+{
+	message->present[field >> 6] |= 1ull << (field & 63);
+}
+
+/* Sets a field and marks it: MESSAGE_SET(&m, TTL, ttl_ms, 60000). */
+#define MESSAGE_SET(message, NAME, member_, value)                                         \
+	((message)->member_ = (value), message_mark((message), FIELD_##NAME))
+
+enum message_result {
+	MESSAGE_OK = 0,
+	MESSAGE_MALFORMED = -1, /* not the msgpack that PROTOCOL.md allows, or a wrong type */
+	MESSAGE_UNKNOWN = -2,   /* well formed, but has a field below 128 that is not in fields.def */
+};
+
+/* Reads a whole header; an empty one is an empty map. Hostile input is expected.
+ * On MESSAGE_UNKNOWN *ret_message holds what was understood and *ret_field the first field that was not;
+ * a reader that may ignore such fields (of replies, of HELLO) goes on. */
+int message_decode(struct slice from, struct message *ret_message, unsigned *ret_field);
+
+/* Writes the marked fields in ascending order. Returns the bytes written, 0 if they did not fit. */
+size_t message_encode(const struct message *message, uint8_t *to, size_t size);
+
+/* The mask (bit n: field n) of what a command understands; 0 and false for an unknown command. */
+bool message_command_fields(unsigned kind, uint64_t *ret_fields);
+
+/* "GET"; "UNKNOWN" for what is not in commands.def. Static storage. */
+const char *message_command_name(unsigned kind);
+
+#endif
