@@ -1,0 +1,205 @@
+/* cache.h - what the daemon keeps, as its requests see it. Loop thread only; never blocks on a disk.
+ *
+ * A request is answered at once (the function returns CACHE_NOW and *ret_answer is filled) or later
+ * (CACHE_LATER: the `later` given with it is called once, from cache_wake() or cache_turn_end()).
+ * Everything passed in is borrowed during the call and copied where the cache keeps it. */
+#ifndef DAEMON_CACHE_H
+#define DAEMON_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/errors.h"
+#include "proto/frame.h"
+#include "proto/message.h"
+#include "proto/slice.h"
+
+struct cache;
+struct upload;
+struct download;
+struct payer;
+
+/* Values up to this size come and go in one piece; larger ones are streamed in parts of it. */
+#define CACHE_PART_MAX FRAME_SEGMENT_MAX
+
+#define TTL_NEVER UINT64_MAX
+
+struct cache_config {
+	const char *path;          /* the data directory, absolute; used at open only */
+	uint64_t max_size;         /* bytes; 0 chooses by the file system */
+	uint64_t max_value;        /* bytes; 0 means a quarter of max_size */
+	unsigned min_free_percent; /* of the file system */
+	uint64_t commit_delay_ns;
+	uint64_t max_unflushed_ns;
+	unsigned max_namespaces;  /* private ones, per uid */
+	unsigned reader_threads;  /* used at open only */
+	uint64_t pending_size;    /* bytes of accepted puts that are not on the disk yet */
+};
+
+/* Whose request it is, and what about. namespace is a valid name, key a valid encoding: the caller checks. */
+struct target {
+	uint32_t uid;
+	struct slice namespace;
+	struct slice key;
+};
+
+enum answer_kind {
+	ANSWER_DONE, /* stored, removed, touched... or a hit */
+	ANSWER_MISS,
+	ANSWER_ERROR,
+};
+
+struct answer {
+	enum answer_kind kind;
+	enum error error;  /* with ANSWER_ERROR, and the next two */
+	uint64_t detail;   /* the limit that was passed; 0 when there is none */
+	const char *text;  /* static, or NULL for the error's own sentence */
+
+	bool has_meta; /* the next lines are filled (GET, META); PUT and TOUCH fill version alone */
+	uint8_t object_kind;
+	uint32_t codec;
+	uint32_t writer_uid;
+	uint64_t version;
+	uint64_t length;
+	uint64_t age_ms;
+	uint64_t ttl_left_ms; /* TTL_NEVER */
+	uint64_t cost_us;
+
+	/* The value, one of: nothing (value.data NULL); value borrowed until the call or callback returns
+	 * (owner NULL); value inside owner, which the receiver takes and gives to free(); or a download,
+	 * which the receiver takes and ends with download_close(). */
+	struct slice value;
+	void *owner;
+	struct download *download;
+
+	/* SCAN: where to go on (len 0: finished), borrowed like value. */
+	struct slice cursor;
+	uint64_t count;
+};
+
+enum {
+	CACHE_NOW = 0,
+	CACHE_LATER = 1,
+};
+
+/* Where an answer goes that comes later. arg must stay valid until then. */
+struct later {
+	void (*answered)(void *arg, uint32_t id, const struct answer *answer);
+	void *arg;
+	uint32_t id;
+};
+
+/* Opens the store of config->path (created if need be) and starts the threads. Returns 0, or -1 with a
+ * sentence in error: the caller says it and leaves. May wait for a dying predecessor's lock for up to
+ * wait_ms. */
+#define CACHE_ERROR_MAX 512
+int cache_open(const struct cache_config *config, unsigned wait_ms, struct cache **ret_cache,
+	       char error[static CACHE_ERROR_MAX]);
+
+/* Commits what was accepted, stops the threads, saves recency, frees everything. */
+void cache_close(struct cache **cache);
+
+/* Applies what can change while running: limits, delays. */
+void cache_configure(struct cache *cache, const struct cache_config *config);
+
+/* Readable when cache_wake() has something to do: answers, commits, parts. */
+int cache_wake_fd(const struct cache *cache);
+void cache_wake(struct cache *cache);
+
+/* Around every batch of requests: no snapshot outlives it. cache_turn_end() may start a commit.
+ * Cheap when nothing happened. Must also be called when cache_deadline_ns() (CLOCK_MONOTONIC,
+ * UINT64_MAX for never) has passed. */
+void cache_turn_begin(struct cache *cache);
+void cache_turn_end(struct cache *cache);
+uint64_t cache_deadline_ns(const struct cache *cache);
+
+/* Who pays for bytes that wait for the disk: one per connection; lives on until they are there. */
+struct payer *payer_new(struct cache *cache);
+void payer_release(struct payer **payer);
+
+/* May this payer's next request carry `bytes` of value now? If not, the caller stops reading from it
+ * and asks again when on_room (set once) is called, from cache_wake(). */
+bool cache_admits(struct cache *cache, const struct payer *payer, size_t bytes);
+void cache_on_room(struct cache *cache, void (*on_room)(void *arg), void *arg);
+
+struct get {
+	struct target target;
+	uint64_t max_age_ms;  /* TTL_NEVER: any */
+	uint64_t not_version; /* 0: none */
+	bool refresh;         /* start the TTL anew */
+	uint64_t refresh_ms;  /* with refresh: 0 repeats the TTL given */
+	bool meta_only;
+};
+
+int cache_get(struct cache *cache, const struct get *get, const struct later *later,
+	      struct answer *ret_answer);
+
+struct put {
+	struct target target;
+	struct payer *payer;
+	uint64_t ttl_ms; /* TTL_NEVER */
+	uint32_t codec;
+	uint8_t object_kind; /* enum object_kind; a counter's value has 8 bytes (the caller checks) */
+	uint64_t cost_us;    /* 0: not said */
+	enum condition condition;
+	uint64_t version; /* with CONDITION_VERSION */
+	enum ack ack;
+};
+
+/* value.len <= CACHE_PART_MAX. */
+int cache_put(struct cache *cache, const struct put *put, struct slice value,
+	      const struct later *later, struct answer *ret_answer);
+
+/* A value that arrives in parts. length is UINT64_MAX when it is not known.
+ * Returns NULL and an error in *ret_answer when it can be refused at once. */
+struct upload *upload_open(struct cache *cache, const struct put *put, uint64_t length,
+			   struct answer *ret_answer);
+/* Takes one part of at most CACHE_PART_MAX bytes. Returns 0, or -1 and the error in *ret_answer: the
+ * upload is void then and the caller frees it with upload_abort(). */
+int upload_write(struct upload *upload, struct slice part, struct answer *ret_answer);
+/* True when the next part may come; if not, ask again at on_room. */
+bool upload_ready(const struct upload *upload);
+/* Accepts the value whole. Takes the upload, in every case. Returns CACHE_NOW or CACHE_LATER. */
+int upload_finish(struct upload **upload, const struct later *later, struct answer *ret_answer);
+/* Gives it up: nothing was stored. Takes the upload; NULL is fine. */
+void upload_abort(struct upload **upload);
+
+/* One part of a value that is sent. */
+struct part {
+	struct slice bytes; /* borrowed until the next download_next() or download_close() */
+	bool last;
+	enum error error; /* not 0: the value ends here and is void */
+};
+
+/* Asks for the next part: `ready` is called once, from cache_wake() or, when the part is there
+ * already, before this returns. Not to be called while one is asked for, nor after the last. */
+void download_next(struct download *download, void (*ready)(void *arg, const struct part *part),
+		   void *arg);
+/* Ends it at any time, and forgets a part that was asked for. Takes the download; NULL is fine. */
+void download_close(struct download **download);
+
+int cache_delete(struct cache *cache, const struct target *target, uint64_t only_version,
+		 enum ack ack, const struct later *later, struct answer *ret_answer);
+int cache_touch(struct cache *cache, const struct target *target, uint64_t ttl_ms, enum ack ack,
+		const struct later *later, struct answer *ret_answer);
+/* target.key is not used. */
+int cache_flush(struct cache *cache, const struct target *target, enum ack ack,
+		const struct later *later, struct answer *ret_answer);
+int cache_sync(struct cache *cache, const struct later *later, struct answer *ret_answer);
+
+/* One page of at most limit keys that start with prefix. answer.value has the entries as PROTOCOL.md
+ * lays them out. A cursor that the cache did not give out is ERROR_BAD_REQUEST. */
+int cache_scan(struct cache *cache, const struct target *target, struct slice prefix,
+	       struct slice cursor, unsigned limit, const struct later *later,
+	       struct answer *ret_answer);
+
+/* Lines of `scope TAB name TAB value LF`; all tenants' namespaces when everybody is true. */
+int cache_stats(struct cache *cache, uint32_t uid, bool everybody, const struct later *later,
+		struct answer *ret_answer);
+
+/* What HELLO announces. */
+uint64_t cache_max_value(const struct cache *cache);
+uint64_t cache_epoch(const struct cache *cache);
+
+#endif
