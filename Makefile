@@ -1,0 +1,351 @@
+# Brine's one build file: GNU make, nothing generated, nothing configured.
+# Sources are found by wildcard; a target whose sources are missing is left out.
+# `make help` says what each target does.
+
+VERSION  = 0.1.0
+ABI      = 0
+
+BUILD   ?= build
+PYTHON  ?= /usr/bin/python3
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BINDIR  ?= $(PREFIX)/bin
+LIBDIR  ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR  ?= $(PREFIX)/share/man
+SYSCONFDIR ?= /etc
+# Seconds that each fuzz target runs.
+FUZZ_TIME ?= 60
+# One test's name, or a part of it: make check T=expired
+T ?=
+# Comma-separated sanitizers for this build; asan, tsan and fuzz set it together with BUILD.
+SANITIZE ?=
+
+MAKEFLAGS += --no-print-directory
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+
+# What a bare Debian 12 lacks for building and checking, and for lint and fuzz on top of it.
+PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhash-dev \
+	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis
+LINT_PACKAGES = clang clang-format mandoc
+FUZZ_PACKAGES = clang libclang-rt-14-dev
+BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev
+
+WARNINGS = -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla
+CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DBRINE_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CFLAGS_ALL = -std=gnu11 -O2 -g -fPIC -fstack-protector-strong -pthread $(WARNINGS) $(CFLAGS)
+LDFLAGS_ALL = -Wl,-z,relro,-z,now -Wl,--as-needed -pthread $(LDFLAGS)
+ifeq ($(SANITIZE),)
+CPPFLAGS_ALL += -D_FORTIFY_SOURCE=2
+else
+CFLAGS_ALL += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
+LDFLAGS_ALL += -fsanitize=$(SANITIZE)
+# Errors of the undefined behaviour sanitizer end the program; they are not a line in a log.
+CFLAGS_ALL += $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined)
+endif
+DAEMON_LIBS = -luv -llmdb -linih
+# Expanded only when the extension is compiled, so that nothing is asked of a bare machine.
+PYTHON_INCLUDE = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')
+
+object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+PROTO  := $(wildcard proto/*.c)
+CONF   := $(wildcard conf/*.c)
+DAEMON := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
+CLIENT := $(wildcard client/*.c)
+CLI    := $(filter-out client/cli/main.c,$(wildcard client/cli/*.c))
+PYEXT  := $(wildcard client/python/*.c)
+PYFILES := $(wildcard client/python/brine/*.py client/python/brine/*.pyi client/python/brine/py.typed)
+UNIT_TESTS := $(wildcard tests/unit/test_*.c)
+UNIT_HELPERS := $(filter-out $(UNIT_TESTS),$(wildcard tests/unit/*.c))
+FUZZERS := $(wildcard tests/fuzz/fuzz_*.c)
+BENCHES := $(wildcard tests/bench/*.c)
+CRASHES := $(wildcard tests/crash/*.c)
+MAIN_SOURCES := $(wildcard daemon/main.c client/cli/main.c)
+EVERY_SOURCE := $(PROTO) $(CONF) $(DAEMON) $(CLIENT) $(CLI) $(PYEXT) $(MAIN_SOURCES) \
+	$(UNIT_TESTS) $(UNIT_HELPERS) $(FUZZERS) $(BENCHES) $(CRASHES) $(wildcard tests/fuzz/replay.c)
+
+# One archive per folder. Where a name stands in two folders, the link order below decides:
+# each archive is searched once, and a folder uses only those behind it.
+archive = $(if $($(1)),$(BUILD)/obj/$(2).a)
+DAEMON_PARTS := $(call archive,DAEMON,daemon) $(call archive,CONF,conf)
+CLIENT_PARTS := $(call archive,CLIENT,client) $(call archive,PROTO,proto)
+EVERY_PART := $(call archive,UNIT_HELPERS,unit) $(DAEMON_PARTS) \
+	$(call archive,CLI,cli) $(CLIENT_PARTS)
+
+PROGRAMS :=
+ifneq ($(wildcard daemon/main.c),)
+PROGRAMS += $(BUILD)/brined
+endif
+ifneq ($(CLIENT),)
+PROGRAMS += $(BUILD)/libbrine.so $(BUILD)/libbrine.a $(BUILD)/libbrine.pc
+ifneq ($(wildcard client/cli/main.c),)
+PROGRAMS += $(BUILD)/brine
+endif
+endif
+PYTHON_PACKAGE := $(patsubst client/python/%,$(BUILD)/python/%,$(PYFILES))
+ifneq ($(PYEXT),)
+PYTHON_PACKAGE += $(BUILD)/python/brine/_brine.abi3.so
+endif
+UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_TESTS))
+ifneq ($(wildcard tests/fuzz/replay.c),)
+REPLAY_PROGRAMS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/replay/%,$(FUZZERS))
+endif
+FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(FUZZERS))
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCHES))
+CRASH_PROGRAMS := $(patsubst tests/crash/%.c,$(BUILD)/crash/%,$(CRASHES))
+
+ifeq ($(V),)
+say = @printf '  %-7s %s\n' $(1) $(2);
+else
+say =
+endif
+
+.PHONY: all deps demo check bench lint format asan tsan fuzz crash install uninstall clean help
+.PHONY: programs tests fuzzers
+.DEFAULT_GOAL := all
+
+## all: build the daemon, the library, the command line and the Python package into build/
+all: programs
+
+programs: $(PROGRAMS) $(PYTHON_PACKAGE)
+	@:
+
+tests: programs $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS)
+	@:
+
+.SECONDARY: $(call object,$(EVERY_SOURCE))
+
+# ---- objects and archives
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(EXTRA_FLAGS) -MMD -MP -c -o $@ $<
+
+$(call object,$(PYEXT)): EXTRA_FLAGS = -isystem $(PYTHON_INCLUDE) -DPy_LIMITED_API=0x030b0000
+
+# $(1) name, $(2) sources
+define archive_rule
+$(BUILD)/obj/$(1).a: $(call object,$(2))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(call say,AR,$$@)$$(AR) rcs $$@ $$^
+endef
+$(eval $(call archive_rule,proto,$(PROTO)))
+$(eval $(call archive_rule,conf,$(CONF)))
+$(eval $(call archive_rule,daemon,$(DAEMON)))
+$(eval $(call archive_rule,client,$(CLIENT)))
+$(eval $(call archive_rule,cli,$(CLI)))
+$(eval $(call archive_rule,unit,$(UNIT_HELPERS)))
+
+-include $(patsubst %.o,%.d,$(call object,$(EVERY_SOURCE)))
+
+# ---- programs and libraries
+
+$(BUILD)/brined: $(call object,daemon/main.c) $(DAEMON_PARTS) $(call archive,PROTO,proto)
+	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS)
+
+$(BUILD)/brine: $(call object,client/cli/main.c) $(call archive,CLI,cli) $(CLIENT_PARTS)
+	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^
+
+MAP := $(wildcard client/libbrine.map)
+$(BUILD)/libbrine.so: $(call object,$(CLIENT) $(PROTO)) $(MAP)
+	$(call say,LINK,$@)$(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,libbrine.so.$(ABI) \
+		$(if $(MAP),-Wl$(comma)--version-script=$(MAP)) -o $@ $(filter %.o,$^)
+	@ln -sf libbrine.so $@.$(ABI)
+
+comma := ,
+
+# The public archive is one object in which only brine_* is visible, so that a program which
+# links it may have a message_read() of its own.
+$(BUILD)/libbrine.a: $(call object,$(CLIENT) $(PROTO))
+	$(call say,AR,$@)$(CC) -r -nostdlib -o $(BUILD)/obj/libbrine.o $^
+	@objcopy --wildcard --keep-global-symbol='brine_*' $(BUILD)/obj/libbrine.o
+	@rm -f $@
+	@$(AR) rcs $@ $(BUILD)/obj/libbrine.o
+
+define pc_file
+prefix=$(PREFIX)
+libdir=$(LIBDIR)
+includedir=$(INCLUDEDIR)
+
+Name: libbrine
+Description: Client of Brine, a persistent cache shared by the programs of one machine
+Version: $(VERSION)
+Libs: -L$${libdir} -lbrine
+Libs.private: -pthread
+Cflags: -I$${includedir}
+endef
+export pc_file
+
+$(BUILD)/libbrine.pc: Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$pc_file" >$@
+
+$(BUILD)/python/brine/_brine.abi3.so: $(call object,$(PYEXT)) $(CLIENT_PARTS)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -shared $(LDFLAGS_ALL) -Wl,--exclude-libs,ALL -o $@ $^
+
+$(BUILD)/python/%: client/python/%
+	@mkdir -p $(@D)
+	@cp $< $@
+
+# ---- programs of the tests
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(EVERY_PART)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(DAEMON_LIBS)
+
+$(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(EVERY_PART)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS)
+
+$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(EVERY_PART)
+	$(call say,LINK,$@)$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS)
+
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(EVERY_PART)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS) -lhiredis -lmemcached
+
+$(BUILD)/crash/%: $(BUILD)/obj/tests/crash/%.o $(EVERY_PART)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS)
+
+# ---- packages
+
+# $(1) packages. Does nothing, and asks nothing, when all of them are there.
+define install_packages
+@command -v dpkg-query >/dev/null || { echo "not a Debian system: install the like of: $(1)"; exit 0; }; \
+missing=; \
+for name in $(1); do \
+	dpkg-query -W -f='$${db:Status-Status}\n' $$name 2>/dev/null | grep -qx installed || missing="$$missing $$name"; \
+done; \
+[ -n "$$missing" ] || exit 0; \
+sudo=; \
+if [ "$$(id -u)" != 0 ]; then \
+	command -v sudo >/dev/null || { echo "missing packages, and no sudo; as root: apt-get install$$missing" >&2; exit 1; }; \
+	sudo=sudo; \
+fi; \
+echo "installing:$$missing"; \
+$$sudo apt-get -qq -o DPkg::Lock::Timeout=300 update && \
+$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+	install --no-install-recommends $$missing
+endef
+
+## deps: install the Debian packages that building and checking need
+deps:
+	$(call install_packages,$(PACKAGES))
+
+# ---- running
+
+## demo: a short tour: a private daemon, the command line, Python; nothing of it stays
+demo: deps
+	@$(MAKE) all
+	@BRINE_BUILD='$(abspath $(BUILD))' PYTHON='$(PYTHON)' tests/demo
+
+RUN_TESTS = $(PYTHON) tests/run --build '$(abspath $(BUILD))' --filter '$(T)'
+
+## check: build and run all tests; T=name runs those whose name contains it
+check: deps
+	@$(MAKE) tests
+	@$(RUN_TESTS)
+
+## asan: the whole suite under the address and undefined behaviour sanitizers (build/asan)
+asan: deps
+	@$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined tests
+	@$(PYTHON) tests/run --build '$(abspath $(BUILD))/asan' --filter '$(T)' \
+		--preload "$$($(CC) -print-file-name=libasan.so)"
+
+# Python itself is not instrumented: its extension is the plain one, the daemon is not.
+## tsan: unit and system tests under the thread sanitizer (build/tsan)
+tsan: deps
+	@$(MAKE) all
+	@$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread tests
+	@$(PYTHON) tests/run --build '$(abspath $(BUILD))/tsan' --filter '$(T)' \
+		--python-build '$(abspath $(BUILD))' --suites unit,replay,system
+
+## fuzz: run each fuzz target for FUZZ_TIME seconds (60), after its corpus (build/fuzz)
+fuzz:
+	$(call install_packages,$(PACKAGES) $(FUZZ_PACKAGES))
+	@$(MAKE) BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzzers
+	@tests/fuzz/run '$(abspath $(BUILD))/fuzz' $(FUZZ_TIME)
+
+fuzzers: $(FUZZ_PROGRAMS)
+
+## bench: measure Brine beside its rivals, as ratios of one run
+bench: deps
+	$(call install_packages,$(BENCH_PACKAGES))
+	@$(MAKE) all $(BENCH_PROGRAMS)
+	@BRINE_BUILD='$(abspath $(BUILD))' PYTHON='$(PYTHON)' tests/bench/run
+
+## crash: kill the daemon at named points and at random, and verify what it had acknowledged
+crash: deps
+	@$(MAKE) all $(CRASH_PROGRAMS)
+	@BRINE_BUILD='$(abspath $(BUILD))' PYTHON='$(PYTHON)' tests/crash/run
+
+# ---- style
+
+FORMATTED = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
+
+## lint: include graph, format, manual pages, and a build without warnings by gcc and clang
+lint:
+	$(call install_packages,$(PACKAGES) $(LINT_PACKAGES))
+	@$(PYTHON) tests/lint/include_graph.py
+	@clang-format --dry-run -Werror $(FORMATTED)
+	@for page in $(wildcard man/*.[1-9]); do mandoc -Tlint -W warning $$page || exit 1; done
+	@$(MAKE) tests
+	@$(MAKE) BUILD=$(BUILD)/clang CC=clang tests
+	@echo 'lint: clean'
+
+## format: rewrite the C files in the one format
+format:
+	$(call install_packages,clang-format)
+	@clang-format -i $(FORMATTED)
+
+# ---- installing
+
+# kind:source:target of everything that install writes and uninstall removes.
+INSTALLED := $(strip \
+	$(if $(wildcard daemon/main.c),755:$(BUILD)/brined:$(BINDIR)/brined) \
+	$(if $(filter %/brine,$(PROGRAMS)),755:$(BUILD)/brine:$(BINDIR)/brine) \
+	$(if $(CLIENT),644:$(BUILD)/libbrine.a:$(LIBDIR)/libbrine.a \
+		755:$(BUILD)/libbrine.so:$(LIBDIR)/libbrine.so.$(VERSION) \
+		644:client/brine.h:$(INCLUDEDIR)/brine.h) \
+	$(foreach page,$(wildcard man/*.[1-9]),\
+		644:$(page):$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))))
+EXAMPLE = $(DESTDIR)$(SYSCONFDIR)/brine/brined.conf
+
+## install: install under PREFIX (/usr/local), below DESTDIR; keeps an existing brined.conf
+install: programs
+	@for item in $(INSTALLED); do \
+		mode=$${item%%:*}; rest=$${item#*:}; \
+		install -D -m $$mode "$${rest%%:*}" "$(DESTDIR)$${rest#*:}" || exit 1; \
+	done
+ifneq ($(CLIENT),)
+	@ln -sf libbrine.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libbrine.so.$(ABI)
+	@ln -sf libbrine.so.$(ABI) $(DESTDIR)$(LIBDIR)/libbrine.so
+	@install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	@printf '%s\n' "$$pc_file" >$(DESTDIR)$(LIBDIR)/pkgconfig/libbrine.pc
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
+endif
+	@if [ -e $(EXAMPLE) ]; then echo "kept $(EXAMPLE)"; \
+	else install -D -m 644 conf/brined.conf $(EXAMPLE); fi
+
+## uninstall: remove what install wrote; a brined.conf that was changed stays
+uninstall:
+	@for item in $(INSTALLED); do rm -f "$(DESTDIR)$${item##*:}"; done
+	@rm -f $(DESTDIR)$(LIBDIR)/libbrine.so $(DESTDIR)$(LIBDIR)/libbrine.so.$(ABI) \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/libbrine.pc
+	@if cmp -s conf/brined.conf $(EXAMPLE); then rm -f $(EXAMPLE); \
+		rmdir $(DESTDIR)$(SYSCONFDIR)/brine 2>/dev/null || true; \
+	elif [ -e $(EXAMPLE) ]; then echo "kept $(EXAMPLE), which was changed"; fi
+
+## clean: remove the build folder
+clean:
+	@rm -rf $(BUILD)
+
+## help: this list
+help:
+	@sed -n 's/^## \([a-z]*\): /\1\t/p' Makefile | expand -t 12
