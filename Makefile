@@ -287,7 +287,7 @@ crash: deps
 
 # ---- style
 
-FORMATTED = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
+FORMATTED = $(shell find $(wildcard proto conf daemon client tests) -name "*.[ch]")
 
 ## lint: include graph, format, manual pages, and a build without warnings by gcc and clang
 lint:

@@ -32,9 +32,9 @@ struct cache_config {
 	unsigned min_free_percent; /* of the file system */
 	uint64_t commit_delay_ns;
 	uint64_t max_unflushed_ns;
-	unsigned max_namespaces;  /* private ones, per uid */
-	unsigned reader_threads;  /* used at open only */
-	uint64_t pending_size;    /* bytes of accepted puts that are not on the disk yet */
+	unsigned max_namespaces; /* private ones, per uid */
+	unsigned reader_threads; /* used at open only */
+	uint64_t pending_size;   /* bytes of accepted puts that are not on the disk yet */
 };
 
 /* Whose request it is, and what about. namespace is a valid name, key a valid encoding: the caller checks. */
@@ -52,9 +52,9 @@ enum answer_kind {
 
 struct answer {
 	enum answer_kind kind;
-	enum error error;  /* with ANSWER_ERROR, and the next two */
-	uint64_t detail;   /* the limit that was passed; 0 when there is none */
-	const char *text;  /* static, or NULL for the error's own sentence */
+	enum error error; /* with ANSWER_ERROR, and the next two */
+	uint64_t detail;  /* the limit that was passed; 0 when there is none */
+	const char *text; /* static, or NULL for the error's own sentence */
 
 	bool has_meta; /* the next lines are filled (GET, META); PUT and TOUCH fill version alone */
 	uint8_t object_kind;
@@ -94,8 +94,8 @@ struct later {
  * sentence in error: the caller says it and leaves. May wait for a dying predecessor's lock for up to
  * wait_ms. */
 #define CACHE_ERROR_MAX 512
-int cache_open(const struct cache_config *config, unsigned wait_ms, struct cache **ret_cache,
-	       char error[static CACHE_ERROR_MAX]);
+int cache_open(const struct cache_config *config, unsigned wait_ms,
+	       struct cache **ret_cache, char error[static CACHE_ERROR_MAX]);
 
 /* Commits what was accepted, stops the threads, saves recency, frees everything. */
 void cache_close(struct cache **cache);
@@ -141,7 +141,7 @@ struct put {
 	uint64_t ttl_ms; /* TTL_NEVER */
 	uint32_t codec;
 	uint8_t object_kind; /* enum object_kind; a counter's value has 8 bytes (the caller checks) */
-	uint64_t cost_us;    /* 0: not said */
+	uint64_t cost_us; /* 0: not said */
 	enum condition condition;
 	uint64_t version; /* with CONDITION_VERSION */
 	enum ack ack;
@@ -161,28 +161,30 @@ int upload_write(struct upload *upload, struct slice part, struct answer *ret_an
 /* True when the next part may come; if not, ask again at on_room. */
 bool upload_ready(const struct upload *upload);
 /* Accepts the value whole. Takes the upload, in every case. Returns CACHE_NOW or CACHE_LATER. */
-int upload_finish(struct upload **upload, const struct later *later, struct answer *ret_answer);
+int upload_finish(struct upload **upload, const struct later *later,
+		  struct answer *ret_answer);
 /* Gives it up: nothing was stored. Takes the upload; NULL is fine. */
 void upload_abort(struct upload **upload);
 
 /* One part of a value that is sent. */
 struct part {
-	struct slice bytes; /* borrowed until the next download_next() or download_close() */
+	/* borrowed until the next download_next() or download_close() */
+	struct slice bytes;
 	bool last;
 	enum error error; /* not 0: the value ends here and is void */
 };
 
 /* Asks for the next part: `ready` is called once, from cache_wake() or, when the part is there
  * already, before this returns. Not to be called while one is asked for, nor after the last. */
-void download_next(struct download *download, void (*ready)(void *arg, const struct part *part),
-		   void *arg);
+void download_next(struct download *download,
+		   void (*ready)(void *arg, const struct part *part), void *arg);
 /* Ends it at any time, and forgets a part that was asked for. Takes the download; NULL is fine. */
 void download_close(struct download **download);
 
 int cache_delete(struct cache *cache, const struct target *target, uint64_t only_version,
 		 enum ack ack, const struct later *later, struct answer *ret_answer);
-int cache_touch(struct cache *cache, const struct target *target, uint64_t ttl_ms, enum ack ack,
-		const struct later *later, struct answer *ret_answer);
+int cache_touch(struct cache *cache, const struct target *target, uint64_t ttl_ms,
+		enum ack ack, const struct later *later, struct answer *ret_answer);
 /* target.key is not used. */
 int cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 		const struct later *later, struct answer *ret_answer);
@@ -195,8 +197,8 @@ int cache_scan(struct cache *cache, const struct target *target, struct slice pr
 	       struct answer *ret_answer);
 
 /* Lines of `scope TAB name TAB value LF`; all tenants' namespaces when everybody is true. */
-int cache_stats(struct cache *cache, uint32_t uid, bool everybody, const struct later *later,
-		struct answer *ret_answer);
+int cache_stats(struct cache *cache, uint32_t uid, bool everybody,
+		const struct later *later, struct answer *ret_answer);
 
 /* What HELLO announces. */
 uint64_t cache_max_value(const struct cache *cache);

@@ -34,7 +34,8 @@ rotate(uint64_t word, unsigned bits)
 
 /* "G" of the RFC. */
 static inline void
-mix(uint64_t v[16], unsigned a, unsigned b, unsigned c, unsigned d, uint64_t x, uint64_t y)
+mix(uint64_t v[16], unsigned a, unsigned b, unsigned c, unsigned d, uint64_t x,
+    uint64_t y)
 {
 	v[a] += v[b] + x;
 	v[d] = rotate(v[d] ^ v[a], 32);

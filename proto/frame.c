@@ -32,7 +32,8 @@ pack_segment(const struct frame_segment *segment)
 	uint32_t low = segment->mark == FRAME_ABORT ? segment->error : segment->len;
 
 	assert(segment->len <= FRAME_SEGMENT_MAX && segment->error <= UINT8_MAX);
-	assert(segment->mark == FRAME_MORE || segment->mark == FRAME_LAST || segment->len == 0);
+	assert(segment->mark == FRAME_MORE || segment->mark == FRAME_LAST ||
+	       segment->len == 0);
 	return (uint32_t)segment->mark << MARK_SHIFT | low;
 }
 
@@ -79,7 +80,8 @@ frame_read_segment(const uint8_t from[static FRAME_WORD_SIZE], struct frame_segm
 }
 
 void
-frame_write_segment(uint8_t to[static FRAME_WORD_SIZE], const struct frame_segment *segment)
+frame_write_segment(uint8_t to[static FRAME_WORD_SIZE],
+		    const struct frame_segment *segment)
 {
 	assert(segment->mark != FRAME_NONE);
 	le32_store(to, pack_segment(segment));

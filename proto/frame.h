@@ -23,7 +23,7 @@
 enum frame_kind {
 	FRAME_REPLY = 128,  /* the request was done; STATUS tells hit from miss */
 	FRAME_ERROR = 129,  /* it was not: ERROR, TEXT, DETAIL */
-	FRAME_GOAWAY = 130, /* no reply: nothing after LAST_ID will be executed on this connection */
+	FRAME_GOAWAY = 130, /* no reply: nothing after LAST_ID will be executed */
 };
 
 enum frame_flag {
@@ -34,7 +34,7 @@ enum frame_mark {
 	FRAME_NONE = 0,  /* no body at all (only in a preamble) */
 	FRAME_MORE = 1,  /* another segment follows */
 	FRAME_LAST = 2,  /* the body is complete */
-	FRAME_ABORT = 3, /* the body ends here and is void; the length field holds an error number */
+	FRAME_ABORT = 3, /* the body is void; the length is an error number */
 };
 
 struct frame_segment {
@@ -60,8 +60,10 @@ int frame_read(const uint8_t from[static FRAME_PREAMBLE_SIZE], struct frame *ret
 void frame_write(uint8_t to[static FRAME_PREAMBLE_SIZE], const struct frame *frame);
 
 /* The word before the second and each later segment. Returns 0 or -1 as above. */
-int frame_read_segment(const uint8_t from[static FRAME_WORD_SIZE], struct frame_segment *ret);
-void frame_write_segment(uint8_t to[static FRAME_WORD_SIZE], const struct frame_segment *segment);
+int frame_read_segment(const uint8_t from[static FRAME_WORD_SIZE],
+		       struct frame_segment *ret);
+void frame_write_segment(uint8_t to[static FRAME_WORD_SIZE],
+			 const struct frame_segment *segment);
 
 /* Bytes of preamble, header and first segment. */
 static inline size_t

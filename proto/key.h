@@ -33,8 +33,8 @@ enum key_tag {
 	KEY_CALL = 0xfb,
 };
 
-#define KEY_INT_MAX 9    /* tag and eight bytes */
-#define KEY_FLOAT_SIZE 9 /* tag and eight bytes */
+#define KEY_INT_MAX 9     /* tag and eight bytes */
+#define KEY_FLOAT_SIZE 9  /* tag and eight bytes */
 #define KEY_LENGTH_MAX 10 /* LEB128 of 64 bits */
 
 /* An encoding under construction, of any length; never allocates. */

@@ -22,7 +22,7 @@ static const struct {
 	uint16_t offset;
 	uint8_t type;
 } fields[FIELD_LIMIT] = {
-#define F(name, member, number, type, text)                                                \
+#define F(name, member, number, type, text)                                              \
 	[number] = { offsetof(struct message, member), TYPE_##type },
 #include "proto/fields.def"
 #undef F
@@ -113,7 +113,8 @@ read_bytes(struct walk *walk, bool text, struct slice *ret)
 		       read_run(walk, len, ret);
 	if (text || tag < 0xc4 || tag > 0xc6)
 		return false;
-	return take_number(walk, (size_t)1 << (tag - 0xc4), &len) && read_run(walk, len, ret);
+	return take_number(walk, (size_t)1 << (tag - 0xc4), &len) &&
+	       read_run(walk, len, ret);
 }
 
 static bool skip(struct walk *walk, unsigned depth);
@@ -135,10 +136,11 @@ static bool
 skip(struct walk *walk, unsigned depth)
 {
 	static const uint8_t fixed[] = {
-		[0xca - 0xc0] = 4, [0xcb - 0xc0] = 8,  [0xcc - 0xc0] = 1, [0xcd - 0xc0] = 2,
-		[0xce - 0xc0] = 4, [0xcf - 0xc0] = 8,  [0xd0 - 0xc0] = 1, [0xd1 - 0xc0] = 2,
-		[0xd2 - 0xc0] = 4, [0xd3 - 0xc0] = 8,  [0xd4 - 0xc0] = 2, [0xd5 - 0xc0] = 3,
-		[0xd6 - 0xc0] = 5, [0xd7 - 0xc0] = 9,  [0xd8 - 0xc0] = 17,
+		[0xca - 0xc0] = 4, [0xcb - 0xc0] = 8, [0xcc - 0xc0] = 1,
+		[0xcd - 0xc0] = 2, [0xce - 0xc0] = 4, [0xcf - 0xc0] = 8,
+		[0xd0 - 0xc0] = 1, [0xd1 - 0xc0] = 2, [0xd2 - 0xc0] = 4,
+		[0xd3 - 0xc0] = 8, [0xd4 - 0xc0] = 2, [0xd5 - 0xc0] = 3,
+		[0xd6 - 0xc0] = 5, [0xd7 - 0xc0] = 9, [0xd8 - 0xc0] = 17,
 	};
 	struct slice run;
 	uint64_t tag, len;
@@ -156,13 +158,19 @@ skip(struct walk *walk, unsigned depth)
 	case 0xdd: /* array 32 */
 	case 0xdf: /* map 32 */
 		return false;
-	case 0xc4: case 0xc5: case 0xc6: /* bin */
+	case 0xc4:
+	case 0xc5:
+	case 0xc6: /* bin */
 		return take_number(walk, (size_t)1 << (tag - 0xc4), &len) &&
 		       read_run(walk, len, &run);
-	case 0xc7: case 0xc8: case 0xc9: /* ext: a type byte follows the length */
+	case 0xc7:
+	case 0xc8:
+	case 0xc9: /* ext: a type byte follows the length */
 		return take_number(walk, (size_t)1 << (tag - 0xc7), &len) &&
 		       read_run(walk, len + 1, &run);
-	case 0xd9: case 0xda: case 0xdb: /* str */
+	case 0xd9:
+	case 0xda:
+	case 0xdb: /* str */
 		return take_number(walk, (size_t)1 << (tag - 0xd9), &len) &&
 		       read_run(walk, len, &run);
 	case 0xdc:

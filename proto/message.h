@@ -80,13 +80,13 @@ message_mark(struct message *message, enum field field)
 }
 
 /* Sets a field and marks it: MESSAGE_SET(&m, TTL, ttl_ms, 60000). */
-#define MESSAGE_SET(message, NAME, member_, value)                                         \
+#define MESSAGE_SET(message, NAME, member_, value)                                       \
 	((message)->member_ = (value), message_mark((message), FIELD_##NAME))
 
 enum message_result {
 	MESSAGE_OK = 0,
-	MESSAGE_MALFORMED = -1, /* not the msgpack that PROTOCOL.md allows, or a wrong type */
-	MESSAGE_UNKNOWN = -2,   /* well formed, but has a field below 128 that is not in fields.def */
+	MESSAGE_MALFORMED = -1, /* not what PROTOCOL.md allows, or a wrong type */
+	MESSAGE_UNKNOWN = -2,   /* well formed, with an unknown field below 128 */
 };
 
 /* Reads a whole header; an empty one is an empty map. Hostile input is expected.
