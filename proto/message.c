@@ -5,6 +5,8 @@
  * walk already meets every field. tests/unit/test_message.c holds the walk against msgpack-c's. */
 #include "proto/message.h"
 
+#include <assert.h>
+
 #include <msgpack/pack.h>
 
 #include "proto/bytes.h"
@@ -16,12 +18,12 @@ enum field_type {
 	TYPE_TEXT,
 };
 
-#define FIELD_LIMIT 128
+#define FIELDS_END 128
 
 static const struct {
 	uint16_t offset;
 	uint8_t type;
-} fields[FIELD_LIMIT] = {
+} fields[FIELDS_END] = {
 #define F(name, member, number, type, text)                                              \
 	[number] = { offsetof(struct message, member), TYPE_##type },
 #include "proto/fields.def"
@@ -32,7 +34,8 @@ static const struct {
 	uint64_t fields;
 	const char *name;
 } commands[] = {
-#define F(name) (1ull << FIELD_##name % 64)
+/* Fields from 64 on are no request's: naming one here does not compile. */
+#define F(name) (1ull << FIELD_##name)
 #define C(name, number, scope, text, fields) [number] = { fields, #name },
 #include "proto/commands.def"
 #undef C
@@ -46,9 +49,9 @@ struct walk {
 };
 
 static bool
-take(struct walk *walk, size_t len, const uint8_t **ret_at)
+take(struct walk *walk, uint64_t len, const uint8_t **ret_at)
 {
-	if ((size_t)(walk->end - walk->at) < len)
+	if ((uint64_t)(walk->end - walk->at) < len)
 		return false;
 	*ret_at = walk->at;
 	walk->at += len;
@@ -70,11 +73,13 @@ take_number(struct walk *walk, size_t len, uint64_t *ret)
 	return true;
 }
 
-/* Non-negative integers only: no field has a sign. */
+/* Non-negative integers only: no field has a sign. Some languages' encoders write them in the signed
+ * formats all the same. */
 static bool
 read_number(struct walk *walk, uint64_t *ret)
 {
 	uint64_t tag;
+	size_t size;
 
 	if (!take_number(walk, 1, &tag))
 		return false;
@@ -82,9 +87,12 @@ read_number(struct walk *walk, uint64_t *ret)
 		*ret = tag;
 		return true;
 	}
-	if (tag < 0xcc || tag > 0xcf)
+	if (tag >= 0xcc && tag <= 0xcf)
+		return take_number(walk, (size_t)1 << (tag - 0xcc), ret);
+	if (tag < 0xd0 || tag > 0xd3)
 		return false;
-	return take_number(walk, (size_t)1 << (tag - 0xcc), ret);
+	size = (size_t)1 << (tag - 0xd0);
+	return take_number(walk, size, ret) && *ret >> (8 * size - 1) == 0;
 }
 
 static bool
@@ -217,19 +225,20 @@ read_field(struct walk *walk, uint64_t field, struct message *message)
 int
 message_decode(struct slice from, struct message *ret_message, unsigned *ret_field)
 {
-	struct walk walk = { from.data, (const uint8_t *)from.data + from.len };
+	struct walk walk = { .at = from.data };
 	uint64_t count, field;
 	int result = MESSAGE_OK;
 
 	memset(ret_message, 0, sizeof(*ret_message));
 	if (from.len == 0)
 		return MESSAGE_OK;
+	walk.end = walk.at + from.len;
 	if (!read_map_size(&walk, &count) || count > MESSAGE_FIELDS_MAX)
 		return MESSAGE_MALFORMED;
 	while (count--) {
 		if (!read_number(&walk, &field))
 			return MESSAGE_MALFORMED;
-		if (field < FIELD_LIMIT && fields[field].type != TYPE_NONE) {
+		if (field < FIELDS_END && fields[field].type != TYPE_NONE) {
 			if (!read_field(&walk, field, ret_message))
 				return MESSAGE_MALFORMED;
 			continue;
@@ -268,6 +277,7 @@ pack_field(msgpack_packer *packer, const struct message *message, unsigned field
 	const char *member = (const char *)message + fields[field].offset;
 	const struct slice *run = (const struct slice *)member;
 
+	assert(fields[field].type != TYPE_NONE);
 	if (msgpack_pack_uint8(packer, (uint8_t)field))
 		return -1;
 	switch (fields[field].type) {

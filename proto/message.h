@@ -91,7 +91,9 @@ enum message_result {
 
 /* Reads a whole header; an empty one is an empty map. Hostile input is expected.
  * On MESSAGE_UNKNOWN *ret_message holds what was understood and *ret_field the first field that was not;
- * a reader that may ignore such fields (of replies, of HELLO) goes on. */
+ * a reader that may ignore such fields (of replies, of HELLO) goes on. On MESSAGE_MALFORMED what
+ * *ret_message holds means nothing (it is the one output here that failure touches: a second struct of
+ * this size would cost every request a copy). */
 int message_decode(struct slice from, struct message *ret_message, unsigned *ret_field);
 
 /* Writes the marked fields in ascending order. Returns the bytes written, 0 if they did not fit. */
