@@ -15,7 +15,8 @@ unpack_segment(uint32_t word, struct frame_segment *ret)
 	uint32_t low = word & LEN_MASK;
 
 	if (mark == FRAME_ABORT) {
-		if (low > UINT8_MAX)
+		/* 0 would look like success to whoever asks "is there an error?". */
+		if (low == 0 || low > UINT8_MAX)
 			return -1;
 		*ret = (struct frame_segment){ .mark = mark, .error = low };
 		return 0;
@@ -31,9 +32,11 @@ pack_segment(const struct frame_segment *segment)
 {
 	uint32_t low = segment->mark == FRAME_ABORT ? segment->error : segment->len;
 
-	assert(segment->len <= FRAME_SEGMENT_MAX && segment->error <= UINT8_MAX);
+	assert(segment->mark <= FRAME_ABORT && segment->len <= FRAME_SEGMENT_MAX);
 	assert(segment->mark == FRAME_MORE || segment->mark == FRAME_LAST ||
 	       segment->len == 0);
+	assert(segment->mark != FRAME_ABORT ||
+	       (segment->error && segment->error <= UINT8_MAX));
 	return (uint32_t)segment->mark << MARK_SHIFT | low;
 }
 

@@ -23,7 +23,7 @@
 enum frame_kind {
 	FRAME_REPLY = 128,  /* the request was done; STATUS tells hit from miss */
 	FRAME_ERROR = 129,  /* it was not: ERROR, TEXT, DETAIL */
-	FRAME_GOAWAY = 130, /* no reply: nothing after LAST_ID will be executed */
+	FRAME_GOAWAY = 130, /* no reply: what follows LAST_ID will not be executed */
 };
 
 enum frame_flag {
@@ -34,13 +34,13 @@ enum frame_mark {
 	FRAME_NONE = 0,  /* no body at all (only in a preamble) */
 	FRAME_MORE = 1,  /* another segment follows */
 	FRAME_LAST = 2,  /* the body is complete */
-	FRAME_ABORT = 3, /* the body is void; the length is an error number */
+	FRAME_ABORT = 3, /* the body is void; in place of the length: an error */
 };
 
 struct frame_segment {
 	enum frame_mark mark;
 	uint32_t len;   /* bytes that follow; 0 with FRAME_ABORT */
-	uint32_t error; /* with FRAME_ABORT only */
+	uint32_t error; /* 1 to 255, with FRAME_ABORT only */
 };
 
 struct frame {
