@@ -16,6 +16,11 @@ static const struct {
 
 #define UNKNOWN_TEXT "an error that this release does not know"
 
+/* Where the ranges of errors.def begin. */
+#define FIRST_REFUSAL 32
+#define FIRST_CONDITION 64
+#define FIRST_LOCAL 128
+
 static int
 find(int error)
 {
@@ -30,7 +35,12 @@ error_class(int error)
 {
 	int at = find(error);
 
-	return at < 0 ? CLASS_OUTAGE : errors[at].class;
+	if (at >= 0)
+		return errors[at].class;
+	if (error >= FIRST_REFUSAL && error < FIRST_CONDITION)
+		return CLASS_REFUSAL;
+	return error >= FIRST_CONDITION && error < FIRST_LOCAL ? CLASS_CONDITION
+							       : CLASS_OUTAGE;
 }
 
 const char *

@@ -1,4 +1,4 @@
-/* errors.h - names, classes and sentences of errors.def, and the commands of commands.def. */
+/* errors.h - names, classes and sentences of errors.def. Pure; any thread. */
 #ifndef PROTO_ERRORS_H
 #define PROTO_ERRORS_H
 
@@ -15,7 +15,8 @@ enum error_class {
 	CLASS_CONDITION,
 };
 
-/* A number that this release does not know is an outage: the safe reading. */
+/* A number that this release does not know has the class of its range; outside of all ranges it is an
+ * outage, the safe reading. */
 enum error_class error_class(int error);
 
 /* "TOO_LARGE"; "UNKNOWN" for a number that this release does not know. Static storage. */
