@@ -3,8 +3,6 @@
 
 #include "proto/bytes.h"
 
-#define UTF8_MAX 4
-
 void
 key_begin(struct key_builder *key)
 {
@@ -85,7 +83,8 @@ key_encode_length(uint64_t len, uint8_t to[static KEY_LENGTH_MAX])
 	return at;
 }
 
-/* The length of the character at `at`, 0 if it is not valid (Unicode, table 3-7). */
+/* The size of the character that starts at `at`, as its first byte tells it; 0 if the len bytes there are
+ * neither that character nor its start, cut (Unicode, table 3-7). */
 static size_t
 utf8_character(const uint8_t *at, size_t len)
 {
@@ -97,8 +96,6 @@ utf8_character(const uint8_t *at, size_t len)
 	if (first < 0xc2 || first > 0xf4)
 		return 0;
 	size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-	if (len < size)
-		return 0;
 	if (first == 0xe0)
 		low = 0xa0;
 	else if (first == 0xed)
@@ -107,9 +104,9 @@ utf8_character(const uint8_t *at, size_t len)
 		low = 0x90;
 	else if (first == 0xf4)
 		high = 0x8f;
-	if (at[1] < low || at[1] > high)
+	if (len > 1 && (at[1] < low || at[1] > high))
 		return 0;
-	for (size_t i = 2; i < size; i++)
+	for (size_t i = 2; i < size && i < len; i++)
 		if ((at[i] & 0xc0) != 0x80)
 			return 0;
 	return size;
@@ -127,7 +124,7 @@ key_utf8_prefix(const void *bytes, size_t len)
 		if (done == len)
 			break;
 		size = utf8_character(at + done, len - done);
-		if (size == 0)
+		if (size == 0 || size > len - done)
 			break;
 		done += size;
 	}
@@ -147,5 +144,5 @@ key_valid(struct slice key)
 	if (!key_shortened(key))
 		return key_utf8_prefix(bytes, key.len) == key.len;
 	valid = key_utf8_prefix(bytes, KEY_HEAD);
-	return KEY_HEAD - valid < UTF8_MAX;
+	return valid == KEY_HEAD || utf8_character(bytes + valid, KEY_HEAD - valid);
 }
