@@ -196,7 +196,7 @@ $(BUILD)/python/%: client/python/%
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(EVERY_PART)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(DAEMON_LIBS)
+	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka -lmsgpackc $(DAEMON_LIBS)
 
 $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(EVERY_PART)
 	@mkdir -p $(@D)
