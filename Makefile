@@ -46,6 +46,8 @@ LDFLAGS_ALL += -fsanitize=$(SANITIZE)
 CFLAGS_ALL += $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined)
 endif
 DAEMON_LIBS = -luv -llmdb -linih
+# Tests hold our reading of msgpack against its own library.
+TEST_LIBS = -lcmocka -lmsgpackc $(DAEMON_LIBS) -lm
 # Expanded only when the extension is compiled, so that nothing is asked of a bare machine.
 PYTHON_INCLUDE = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')
 
@@ -196,7 +198,7 @@ $(BUILD)/python/%: client/python/%
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(EVERY_PART)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka -lmsgpackc $(DAEMON_LIBS)
+	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ $(TEST_LIBS)
 
 $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(EVERY_PART)
 	@mkdir -p $(@D)
@@ -266,11 +268,11 @@ tsan: deps
 	@$(PYTHON) tests/run --build '$(abspath $(BUILD))/tsan' --filter '$(T)' \
 		--python-build '$(abspath $(BUILD))' --suites unit,replay,system
 
-## fuzz: run each fuzz target for FUZZ_TIME seconds (60), after its corpus (build/fuzz)
+## fuzz: run each fuzz target for FUZZ_TIME seconds (60), from its corpus (build/fuzz)
 fuzz:
 	$(call install_packages,$(PACKAGES) $(FUZZ_PACKAGES))
 	@$(MAKE) BUILD=$(BUILD)/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzzers
-	@tests/fuzz/run '$(abspath $(BUILD))/fuzz' $(FUZZ_TIME)
+	@tests/fuzz/run '$(abspath $(BUILD))/fuzz' $(FUZZ_TIME) '$(T)'
 
 fuzzers: $(FUZZ_PROGRAMS)
 
