@@ -291,11 +291,14 @@ crash: deps
 
 FORMATTED = $(shell find $(wildcard proto conf daemon client tests) -name "*.[ch]")
 
-## lint: include graph, format, manual pages, and a build without warnings by gcc and clang
+## lint: include graph, format, headers, manual pages, and a build without warnings by gcc and clang
 lint:
 	$(call install_packages,$(PACKAGES) $(LINT_PACKAGES))
 	@$(PYTHON) tests/lint/include_graph.py
 	@clang-format --dry-run -Werror $(FORMATTED)
+	@for header in $(filter %.h,$(FORMATTED)); do \
+		$(CC) $(CPPFLAGS_ALL) -std=gnu11 $(WARNINGS) -fsyntax-only -x c $$header || exit 1; \
+	done
 	@for page in $(wildcard man/*.[1-9]); do mandoc -Tlint -W warning $$page || exit 1; done
 	@$(MAKE) tests
 	@$(MAKE) BUILD=$(BUILD)/clang CC=clang tests
