@@ -33,6 +33,9 @@ enum key_tag {
 	KEY_CALL = 0xfb,
 };
 
+/* Names of namespaces; PROTOCOL.md chapter "Namespaces". */
+#define NAMESPACE_NAME_MAX 64
+
 #define KEY_INT_MAX 9     /* tag and eight bytes */
 #define KEY_FLOAT_SIZE 9  /* tag and eight bytes */
 #define KEY_LENGTH_MAX 10 /* LEB128 of 64 bits */

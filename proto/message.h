@@ -52,7 +52,6 @@ enum status {
 #define MESSAGE_FIELDS_MAX 64
 #define MESSAGE_TEXT_MAX 1024
 #define MESSAGE_CURSOR_MAX 64
-#define NAMESPACE_NAME_MAX 64
 
 #define MEMBER_NUMBER(member) uint64_t member;
 #define MEMBER_BYTES(member) struct slice member;
