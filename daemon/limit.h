@@ -1,0 +1,42 @@
+/* limit.h - how many pages the store may use, and how many it has to give back. Pure arithmetic. */
+#ifndef DAEMON_LIMIT_H
+#define DAEMON_LIMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LIMIT_SIZE_MIN (UINT64_C(64) << 20)
+/* A commit flushes at most this, and at most a 64th of max_size. */
+#define LIMIT_COMMIT_BYTES (UINT64_C(16) << 20)
+#define LIMIT_COMMIT_PART 64
+/* Pages freed by one commit can be used two commits later, so room for three is kept. */
+#define LIMIT_COMMITS_AHEAD 3
+#define LIMIT_RECENT 16
+
+struct limit {
+	uint64_t max_size; /* bytes, as configured */
+	uint64_t
+		beside; /* bytes of our other files and of other schemas, which count as well */
+	uint64_t
+		disk_size; /* bytes that the file system leaves for us; UINT64_MAX: enough */
+	uint64_t recent[LIMIT_RECENT]; /* pages of the last commits */
+	unsigned at;
+};
+
+/* Pages that may be in use at all. */
+uint64_t limit_pages(const struct limit *limit);
+/* Pages down to which the writer evicts. */
+uint64_t limit_target(const struct limit *limit);
+/* Pages that one commit may dirty. */
+uint64_t limit_commit_pages(const struct limit *limit);
+void limit_note_commit(struct limit *limit, uint64_t pages);
+
+/* What the file system of a file of `used` bytes leaves it, when min_free_percent of the whole is to
+ * stay free for others. */
+uint64_t limit_disk_size(uint64_t used, uint64_t available, uint64_t total,
+			 unsigned min_free_percent);
+
+/* The size that suits a file system when none is configured; *ret_why says in words what decided. */
+uint64_t limit_default(uint64_t available, uint64_t total, const char **ret_why);
+
+#endif
