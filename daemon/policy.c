@@ -1,0 +1,298 @@
+/* policy.c - fair share between tenants, sampled value between objects. Writer thread. */
+#include "daemon/policy.h"
+
+#include <stdlib.h>
+
+#include "proto/bytes.h"
+
+#define HALF_LIFE_S 60.0
+#define MEDIAN_START_US 1000.0
+#define MEDIAN_STEP 0.02
+/* Reading an object back costs about this, and a microsecond for each KiB. */
+#define READ_BACK_US 5.0
+#define BENEFIT_MIN_US 0.01
+/* Rounds without a victim before the tenant counts as empty. */
+#define EMPTY_ROUNDS_MAX 8
+
+void
+policy_init(struct policy *policy, uint64_t seed)
+{
+	*policy = (struct policy){ .median_cost_us = MEDIAN_START_US,
+				   .chance = seed ? seed : 0x9e3779b97f4a7c15 };
+}
+
+/* xorshift64* (Vigna 2016). */
+static uint64_t
+chance(struct policy *policy)
+{
+	policy->chance ^= policy->chance >> 12;
+	policy->chance ^= policy->chance << 25;
+	policy->chance ^= policy->chance >> 27;
+	return policy->chance * 0x2545f4914f6cdd1d;
+}
+
+static uint64_t
+usage_charged(const struct usage *usage, double leaf_factor)
+{
+	return (uint64_t)((double)usage_figure(&usage->leaf_bytes) * leaf_factor) +
+	       usage_figure(&usage->chunk_pages) * PAGE_SIZE_BYTES;
+}
+
+static uint64_t
+tenant_charged(const struct ledger *ledger, uint32_t uid, double leaf_factor)
+{
+	uint64_t sum = 0;
+
+	for (struct usage *usage = ledger_next(ledger, NULL); usage;
+	     usage = ledger_next(ledger, usage))
+		if (!usage->flushed && usage->uid == uid)
+			sum += usage_charged(usage, leaf_factor);
+	return sum;
+}
+
+/* All have the same fair share, so the one furthest above it is the one that holds most.
+ * Returns false if nobody holds anything. */
+static bool
+choose_tenant(const struct ledger *ledger, double leaf_factor, uint32_t *ret_uid)
+{
+	uint64_t most = 0;
+	uint32_t seen = UINT32_MAX;
+
+	for (struct usage *usage = ledger_next(ledger, NULL); usage;
+	     usage = ledger_next(ledger, usage)) {
+		uint64_t sum;
+
+		if (usage->flushed || (most && usage->uid == seen))
+			continue;
+		seen = usage->uid;
+		sum = tenant_charged(ledger, usage->uid, leaf_factor);
+		if (sum > most) {
+			most = sum;
+			*ret_uid = usage->uid;
+		}
+	}
+	return most > 0;
+}
+
+/* One of the tenant's namespaces, by chance, the more likely the more it holds. */
+static struct usage *
+choose_namespace(struct policy *policy, const struct ledger *ledger, uint32_t uid,
+		 double leaf_factor)
+{
+	uint64_t sum = tenant_charged(ledger, uid, leaf_factor), point;
+
+	if (sum == 0)
+		return NULL;
+	point = chance(policy) % sum;
+	for (struct usage *usage = ledger_next(ledger, NULL); usage;
+	     usage = ledger_next(ledger, usage)) {
+		uint64_t charged;
+
+		if (usage->flushed || usage->uid != uid)
+			continue;
+		charged = usage_charged(usage, leaf_factor);
+		if (point < charged)
+			return usage;
+		point -= charged;
+	}
+	return NULL;
+}
+
+/* Follows the median by small steps towards each sample (stochastic approximation). */
+static void
+learn_cost(struct policy *policy, uint64_t cost_us)
+{
+	if ((double)cost_us > policy->median_cost_us)
+		policy->median_cost_us *= 1 + MEDIAN_STEP;
+	else
+		policy->median_cost_us *= 1 - MEDIAN_STEP;
+	if (policy->median_cost_us < 1)
+		policy->median_cost_us = 1;
+}
+
+static double
+benefit_us(struct policy *policy, const struct record *record)
+{
+	double cost = policy->median_cost_us, benefit;
+
+	if (record->cost_us) {
+		learn_cost(policy, record->cost_us);
+		cost = (double)record->cost_us;
+	}
+	benefit = cost - READ_BACK_US - (double)record->length / 1024;
+	return benefit > BENEFIT_MIN_US ? benefit : BENEFIT_MIN_US;
+}
+
+static void
+appraise(struct policy *policy, const struct objects *objects,
+	 const struct recency *recency, double leaf_factor, const uint8_t *row_key,
+	 struct slice row, const struct record *record, struct candidate *ret)
+{
+	struct recency_use use = recency_look(recency, row_key);
+	uint64_t last_s = use.frequency ? use.last_s : record->created_ms / 1000;
+	uint64_t now_s = objects->now_ms / 1000;
+	double idle_s = now_s > last_s ? (double)(now_s - last_s) : 0;
+	double uses = use.frequency ? use.frequency : 1;
+
+	memcpy(ret->row_key, row_key, ROW_KEY_SIZE);
+	ret->version = record->version;
+	ret->charged =
+		(uint64_t)((double)object_leaf_bytes(record, row.len) * leaf_factor) +
+		chunk_pages(record->big_rows, record->small_rows) * PAGE_SIZE_BYTES;
+	ret->value = uses * benefit_us(policy, record) /
+		     ((double)ret->charged * (idle_s + HALF_LIFE_S));
+	if (record_expired(record, objects->now_ms))
+		ret->value = -1;
+}
+
+/* A run of neighbours from a random point of the incarnation's range, from its start when the point is
+ * past the last row. */
+static int
+sample(struct policy *policy, struct objects *objects, const struct recency *recency,
+       double leaf_factor, uint32_t incarnation, struct candidate *to,
+       unsigned *ret_count)
+{
+	uint8_t point[ROW_KEY_SIZE];
+	struct record record;
+	struct slice key, row;
+	bool from_start = false;
+	int found;
+
+	be32_store(point, incarnation);
+	be64_store(point + 4, chance(policy));
+	be32_store(point + 12, 0);
+	found = write_seek(objects->write, STORE_RECORDS, slice(point, sizeof(point)),
+			   &key, &row);
+	while (*ret_count < POLICY_RUN) {
+		if (found < 0)
+			return found;
+		if (found == STORE_MISS || key.len != ROW_KEY_SIZE ||
+		    be32_load(key.data) != incarnation) {
+			if (from_start || *ret_count)
+				return STORE_HIT;
+			from_start = true;
+			memset(point + 4, 0, ROW_KEY_SIZE - 4);
+			found = write_seek(objects->write, STORE_RECORDS,
+					   slice(point, sizeof(point)), &key, &row);
+			continue;
+		}
+		if (record_read(row, &record))
+			appraise(policy, objects, recency, leaf_factor, key.data, row,
+				 &record, &to[(*ret_count)++]);
+		found = write_next(objects->write, STORE_RECORDS, &key, &row);
+	}
+	return STORE_HIT;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	const struct candidate *left = a, *right = b;
+
+	return (left->value > right->value) - (left->value < right->value);
+}
+
+/* STORE_MISS: it is not there any more, or not the same. */
+static int
+evict(struct objects *objects, const struct candidate *victim)
+{
+	struct slice stored;
+	struct record record;
+	int found = write_get(objects->write, STORE_RECORDS,
+			      slice(victim->row_key, ROW_KEY_SIZE), &stored);
+
+	if (found != STORE_HIT)
+		return found;
+	if (!record_read(stored, &record) || record.version != victim->version)
+		return STORE_MISS;
+	return object_remove(objects, victim->row_key, stored);
+}
+
+struct round {
+	struct candidate all[POLICY_POOL + POLICY_RUN];
+	unsigned count;
+};
+
+/* Candidates of one namespace, worst first. A neighbour that is pooled already is not taken twice. */
+static int
+gather(struct policy *policy, struct objects *objects, const struct recency *recency,
+       double leaf_factor, uint32_t incarnation, struct round *round)
+{
+	struct candidate run[POLICY_RUN];
+	unsigned count = 0;
+	int done =
+		sample(policy, objects, recency, leaf_factor, incarnation, run, &count);
+
+	round->count = 0;
+	if (done < 0)
+		return done;
+	if (policy->pool_incarnation == incarnation) {
+		memcpy(round->all, policy->pool,
+		       policy->pooled * sizeof(policy->pool[0]));
+		round->count = policy->pooled;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		bool twice = false;
+
+		for (unsigned j = 0; j < policy->pooled && !twice; j++)
+			twice = memcmp(run[i].row_key, policy->pool[j].row_key,
+				       ROW_KEY_SIZE) == 0;
+		if (!twice)
+			round->all[round->count++] = run[i];
+	}
+	qsort(round->all, round->count, sizeof(round->all[0]), by_value);
+	return STORE_HIT;
+}
+
+static void
+keep_worst(struct policy *policy, const struct round *round, unsigned from,
+	   uint32_t incarnation)
+{
+	policy->pooled = 0;
+	policy->pool_incarnation = incarnation;
+	while (from < round->count && policy->pooled < POLICY_POOL)
+		policy->pool[policy->pooled++] = round->all[from++];
+}
+
+int
+policy_evict(struct policy *policy, struct objects *objects,
+	     const struct recency *recency, double leaf_factor, uint64_t bytes,
+	     unsigned most, unsigned *ret_objects, uint64_t *ret_bytes)
+{
+	uint64_t freed = 0;
+	unsigned gone = 0, empty = 0;
+	uint32_t uid;
+
+	while (freed < bytes && gone < most && empty < EMPTY_ROUNDS_MAX) {
+		struct round round;
+		struct usage *usage;
+		unsigned taken = 0, before = gone;
+		int done;
+
+		if (!choose_tenant(objects->ledger, leaf_factor, &uid))
+			break;
+		usage = choose_namespace(policy, objects->ledger, uid, leaf_factor);
+		if (!usage)
+			break;
+		done = gather(policy, objects, recency, leaf_factor, usage->incarnation,
+			      &round);
+		if (done < 0)
+			return done;
+		while (taken < round.count && taken < POLICY_TAKE && freed < bytes &&
+		       gone < most) {
+			done = evict(objects, &round.all[taken]);
+			if (done < 0)
+				return done;
+			if (done == STORE_HIT) {
+				freed += round.all[taken].charged;
+				gone++;
+			}
+			taken++;
+		}
+		keep_worst(policy, &round, taken, usage->incarnation);
+		empty = gone == before ? empty + 1 : 0;
+	}
+	*ret_objects += gone;
+	*ret_bytes += freed;
+	return gone ? STORE_HIT : STORE_MISS;
+}

@@ -1,0 +1,44 @@
+/* policy.h - chooses what goes when there is no room: the tenant by fair share, its objects by value.
+ *
+ * A tenant is a uid with all its private namespaces. The victim is the tenant furthest above its fair
+ * share; of its objects, runs of neighbours at random points of the key space are compared (hash order
+ * does not depend on use, so a run is a fair sample that shares pages), and the worst go. What an object
+ * is worth: uses x benefit / (bytes charged x time unused): the profit rate of WATCHMAN (VLDB 1996) and
+ * of hyperbolic caching (ATC 2017). The worst that stay are kept for the next round (Psounis and
+ * Prabhakar, ToN 2002). Writer thread only. */
+#ifndef DAEMON_POLICY_H
+#define DAEMON_POLICY_H
+
+#include <stdint.h>
+
+#include "daemon/object.h"
+#include "daemon/recency.h"
+
+#define POLICY_RUN 16
+#define POLICY_TAKE 5 /* of a run and the pool */
+#define POLICY_POOL 4
+
+struct candidate {
+	uint8_t row_key[ROW_KEY_SIZE];
+	double value;
+	uint64_t charged; /* bytes */
+	uint64_t version; /* of the object that was valued */
+};
+
+struct policy {
+	struct candidate pool[POLICY_POOL];
+	unsigned pooled;
+	uint32_t pool_incarnation;
+	double median_cost_us; /* of those that told their cost */
+	uint64_t chance;
+};
+
+void policy_init(struct policy *policy, uint64_t seed);
+
+/* Evicts until about `bytes` are charged less, or `most` objects went. leaf_factor: bytes of leaf and
+ * branch pages per byte of row. *ret_objects and *ret_bytes count up. STORE_MISS: nothing is left to evict. */
+int policy_evict(struct policy *policy, struct objects *objects,
+		 const struct recency *recency, double leaf_factor, uint64_t bytes,
+		 unsigned most, unsigned *ret_objects, uint64_t *ret_bytes);
+
+#endif
