@@ -1,0 +1,761 @@
+/* writer.c - the writer thread. Owns the queue of submitted changes, the ledger and every write. */
+#include "daemon/writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/apply.h"
+#include "daemon/clock.h"
+#include "daemon/expiry.h"
+#include "daemon/limit.h"
+#include "daemon/log.h"
+#include "daemon/policy.h"
+#include "daemon/reclaim.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+/* Without changes the writer looks for expired objects and things to reclaim this often. */
+#define TICK_NS NS_PER_S
+/* While room is waited for: a reader's look-up or a stream may end at any time. */
+#define STALL_NS (5 * NS_PER_MS)
+#define STALLS_MAX 200
+#define EXPIRE_MAX 1024    /* expiry rows per commit */
+#define EVICT_MIN 64       /* objects per commit that may go in any case */
+#define EVICT_PER_CHANGE 4 /* and for each change of the commit */
+#define RESERVE_BYTES_MAX (UINT64_C(4) << 20)
+#define BATCH_PAGES_MIN 64
+/* Changes applied between two looks at the clock. */
+#define LOOK_EVERY 32
+
+struct writer {
+	pthread_t thread;
+	pthread_mutex_t mutex; /* for the next block */
+	pthread_cond_t work;
+	struct change *inbox_first;
+	struct change *inbox_last;
+	struct change *done_first;
+	struct change *done_last;
+	struct writer_settings settings;
+	uint64_t barrier;
+	uint64_t *pinned;
+	size_t pinned_count;
+	uint64_t txn;
+	bool stop;
+	bool idle;
+	bool disk_full;
+	bool damaged;
+	bool unlinked;
+	bool news;
+
+	/* The writer's alone from here on. */
+	bool stopping; /* its copy of stop */
+	int wake_fd;
+	struct store *store;
+	const struct recency *recency;
+	const char *path;
+	struct ledger *ledger;
+	struct change *todo_first;
+	struct change *todo_last;
+	struct arrivals arrivals;
+	struct reclaim reclaim;
+	struct policy policy;
+	struct limit limit;
+	struct progress progress;
+	uint64_t listed_pages;
+	uint64_t start_txn;
+	uint64_t batch_pages; /* shrinks after a failure, grows back */
+	uint64_t page_ns;     /* what a dirty page costs until it is flushed, measured */
+	uint64_t limits_looked_ns;
+	uint64_t reserved_at; /* file size when blocks were last reserved beyond it */
+	uint64_t *pinned_copy;
+	unsigned stalls;
+	struct writer_counts counts;
+};
+
+#define COUNT(field, by)                                                                 \
+	atomic_fetch_add_explicit(&writer->counts.field, (by), memory_order_relaxed)
+#define SHOW(field, value)                                                               \
+	atomic_store_explicit(&writer->counts.field, (value), memory_order_relaxed)
+
+static uint64_t
+shown(const _Atomic uint64_t *figure)
+{
+	return atomic_load_explicit(figure, memory_order_relaxed);
+}
+
+/* ---- news for the loop ---- */
+
+static void
+publish(struct writer *writer, struct change *first, struct change *last, uint64_t txn)
+{
+	uint64_t one = 1;
+	bool tell;
+
+	pthread_mutex_lock(&writer->mutex);
+	if (first) {
+		last->next = NULL;
+		if (writer->done_last)
+			writer->done_last->next = first;
+		else
+			writer->done_first = first;
+		writer->done_last = last;
+	}
+	if (txn)
+		writer->txn = txn;
+	writer->idle = !writer->todo_first && !writer->inbox_first;
+	tell = !writer->news;
+	writer->news = true;
+	pthread_mutex_unlock(&writer->mutex);
+	if (tell && write(writer->wake_fd, &one, sizeof(one)) < 0)
+		log_error("writer: cannot wake the loop: %m");
+}
+
+/* ---- limits ---- */
+
+/* Somebody deleted the file: what is written now, nobody will find. */
+static void
+look_for_file(struct writer *writer)
+{
+	if (writer->unlinked || store_present(writer->store))
+		return;
+	log_error("writer: the store in %s was deleted while it was in use",
+		  writer->path);
+	pthread_mutex_lock(&writer->mutex);
+	writer->unlinked = true;
+	pthread_mutex_unlock(&writer->mutex);
+	publish(writer, NULL, NULL, 0);
+}
+
+/* Follows what others leave of the file system, once a second. */
+static void
+look_at_disk(struct writer *writer, uint64_t now_ns)
+{
+	struct statvfs disk;
+	uint64_t used = store_file_size(writer->store);
+
+	if (writer->limits_looked_ns && now_ns - writer->limits_looked_ns < NS_PER_S)
+		return;
+	writer->limits_looked_ns = now_ns;
+	pthread_mutex_lock(&writer->mutex);
+	writer->limit.max_size = writer->settings.max_size;
+	writer->limit.beside = writer->settings.beside;
+	unsigned min_free = writer->settings.min_free_percent;
+	pthread_mutex_unlock(&writer->mutex);
+	if (statvfs(writer->path, &disk) == 0)
+		writer->limit.disk_size = limit_disk_size(
+			used, (uint64_t)disk.f_bavail * disk.f_frsize,
+			(uint64_t)disk.f_blocks * disk.f_frsize, min_free);
+	SHOW(limit_pages, limit_pages(&writer->limit));
+	look_for_file(writer);
+}
+
+/* Deleting needs new pages, too: a few blocks beyond the end stay ours on a full disk. */
+static void
+reserve_blocks(struct writer *writer)
+{
+	uint64_t size = store_file_size(writer->store);
+	uint64_t bytes = writer->limit.max_size / LIMIT_COMMIT_PART;
+
+	if (size == writer->reserved_at)
+		return;
+	writer->reserved_at = size;
+	store_preallocate(writer->store,
+			  bytes < RESERVE_BYTES_MAX ? bytes : RESERVE_BYTES_MAX);
+}
+
+static uint64_t
+used_pages(const struct store_pages *pages)
+{
+	return pages->leaf + pages->chunk + pages->other;
+}
+
+/* What a byte of row costs in pages. */
+static double
+leaf_factor(const struct writer *writer, const struct store_pages *pages)
+{
+	uint64_t bytes = 0;
+
+	for (struct usage *usage = ledger_next(writer->ledger, NULL); usage;
+	     usage = ledger_next(writer->ledger, usage))
+		bytes += usage_figure(&usage->leaf_bytes);
+	if (bytes < PAGE_SIZE_BYTES)
+		return 1;
+	return (double)(pages->leaf * PAGE_SIZE_BYTES) / (double)bytes;
+}
+
+static uint64_t
+flushed_pages(const struct writer *writer, double factor)
+{
+	uint64_t pages = 0;
+
+	for (struct usage *usage = ledger_next(writer->ledger, NULL); usage;
+	     usage = ledger_next(writer->ledger, usage))
+		if (usage->flushed)
+			pages += usage_figure(&usage->chunk_pages) +
+				 (uint64_t)((double)usage_figure(&usage->leaf_bytes) *
+					    factor) /
+					 PAGE_SIZE_BYTES;
+	return pages;
+}
+
+/* ---- one write ---- */
+
+struct batch {
+	struct objects objects;
+	struct change *next; /* first change that is not in it */
+	unsigned changes;
+	unsigned expired;
+	unsigned evicted;
+	uint64_t evicted_bytes;
+	uint64_t reclaimed;
+	unsigned unflushed; /* rows of flushed incarnations removed */
+	uint64_t began_ns;
+	struct store_pages pages;
+};
+
+static bool
+batch_empty(const struct batch *batch)
+{
+	return !batch->changes && !batch->expired && !batch->evicted &&
+	       !batch->reclaimed && !batch->unflushed && !batch->objects.dirty_pages;
+}
+
+static bool
+batch_closed(const struct writer *writer, const struct batch *batch,
+	     const struct change *next)
+{
+	uint64_t pages = batch->objects.dirty_pages;
+
+	if (batch->changes == 0)
+		return false;
+	if (pages + apply_estimate(next) > writer->batch_pages ||
+	    pages * writer->page_ns >= WRITER_COMMIT_NS_MAX)
+		return true;
+	return batch->changes % LOOK_EVERY == 0 &&
+	       clock_mono_ns() - batch->began_ns >= WRITER_COMMIT_NS_MAX / 2;
+}
+
+static void
+note_numbers(struct writer *writer, const struct change *change)
+{
+	if (change->version > writer->progress.clock)
+		writer->progress.clock = change->version;
+	if (change->object_id > writer->progress.clock)
+		writer->progress.clock = change->object_id;
+	if (change->usage &&
+	    change->usage->incarnation >= writer->progress.next_incarnation)
+		writer->progress.next_incarnation = change->usage->incarnation + 1;
+}
+
+static int
+apply_changes(struct writer *writer, struct batch *batch)
+{
+	while (batch->next && !batch_closed(writer, batch, batch->next)) {
+		struct change *change = batch->next;
+		int done = apply_change(&writer->arrivals, &batch->objects, change);
+
+		if (done < 0)
+			return done;
+		note_numbers(writer, change);
+		batch->changes++;
+		batch->next = change->next;
+	}
+	return STORE_HIT;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+static void
+take_limits(struct writer *writer, struct reclaim_limits *ret)
+{
+	pthread_mutex_lock(&writer->mutex);
+	memcpy(writer->pinned_copy, writer->pinned,
+	       writer->pinned_count * sizeof(uint64_t));
+	*ret = (struct reclaim_limits){ .barrier = writer->barrier,
+					.pinned = writer->pinned_copy,
+					.pinned_count = writer->pinned_count,
+					.start_txn = writer->start_txn };
+	pthread_mutex_unlock(&writer->mutex);
+	qsort(writer->pinned_copy, ret->pinned_count, sizeof(uint64_t), compare_ids);
+}
+
+/* Frees what nobody can reach: always a little, all that a commit may when room is short. */
+static int
+tidy(struct writer *writer, struct batch *batch)
+{
+	struct reclaim_limits limits;
+	int done = expiry_sweep(&batch->objects, EXPIRE_MAX, &batch->expired);
+
+	if (done >= 0)
+		done = reclaim_flushed(&batch->objects, RECLAIM_ROWS_MAX,
+				       &batch->unflushed);
+	if (done < 0 || batch->objects.listed_pages == 0)
+		return done;
+	take_limits(writer, &limits);
+	return reclaim_chunks(&writer->reclaim, &batch->objects, &limits,
+			      RECLAIM_PAGES_MAX, &batch->reclaimed);
+}
+
+/* Evicts until what is in use, less what is on its way out, is within the target. */
+static int
+make_room(struct writer *writer, struct batch *batch)
+{
+	double factor;
+	uint64_t used, leaving, target = limit_target(&writer->limit);
+	unsigned most = EVICT_MIN + EVICT_PER_CHANGE * batch->changes;
+	int done;
+
+	write_pages(batch->objects.write, &batch->pages);
+	factor = leaf_factor(writer, &batch->pages);
+	SHOW(leaf_factor_milli, (uint64_t)(factor * 1000));
+	used = used_pages(&batch->pages);
+	leaving = batch->objects.listed_pages + flushed_pages(writer, factor);
+	if (used <= target + leaving)
+		return STORE_HIT;
+	done = policy_evict(&writer->policy, &batch->objects, writer->recency, factor,
+			    (used - target - leaving) * PAGE_SIZE_BYTES, most,
+			    &batch->evicted, &batch->evicted_bytes);
+	return done < 0 ? done : STORE_HIT;
+}
+
+static int
+finish_rows(struct writer *writer, struct batch *batch)
+{
+	int done = ledger_write(writer->ledger, batch->objects.write);
+
+	if (done < 0)
+		return done;
+	writer->progress.time_ms = clock_now_ms();
+	writer->progress.listed_pages = batch->objects.listed_pages;
+	return progress_write(&writer->progress, batch->objects.write);
+}
+
+static void
+begin_batch(struct writer *writer, struct batch *batch)
+{
+	*batch = (struct batch){
+		.next = writer->todo_first,
+		.began_ns = clock_mono_ns(),
+		.objects = { .ledger = writer->ledger,
+			     .now_ms = clock_now_ms(),
+			     .listed_pages = writer->listed_pages,
+			     .small_only =
+				     store_file_size(writer->store) >=
+				     limit_pages(&writer->limit) * PAGE_SIZE_BYTES },
+	};
+}
+
+/* Takes the batch back, in memory as well. */
+static void
+undo(struct writer *writer, struct batch *batch)
+{
+	write_abort(&batch->objects.write);
+	ledger_aborted(writer->ledger);
+	arrivals_aborted(&writer->arrivals);
+	writer->policy.pooled = 0;
+}
+
+static void
+raise_to(_Atomic uint64_t *figure, uint64_t value)
+{
+	if (value > shown(figure))
+		atomic_store_explicit(figure, value, memory_order_relaxed);
+}
+
+/* The batch is on the disk: its changes go back to the loop. */
+static void
+settle(struct writer *writer, struct batch *batch, uint64_t txn)
+{
+	struct change *first = writer->todo_first, *last = NULL;
+	uint64_t now_ns = clock_mono_ns(), took_ns = now_ns - batch->began_ns;
+	uint64_t pages = batch->objects.dirty_pages + 1;
+
+	ledger_committed(writer->ledger);
+	arrivals_committed(&writer->arrivals);
+	writer->listed_pages = batch->objects.listed_pages;
+	for (struct change *at = first; at != batch->next; at = at->next) {
+		at->committed = txn;
+		last = at;
+	}
+	if (last) {
+		writer->todo_first = batch->next;
+		if (!batch->next)
+			writer->todo_last = NULL;
+		raise_to(&writer->counts.longest_unflushed_ns,
+			 now_ns - first->accepted_ns);
+	}
+	limit_note_commit(&writer->limit, pages);
+	writer->page_ns = (7 * writer->page_ns + took_ns / pages) / 8;
+	writer->batch_pages *= 2;
+	if (writer->batch_pages > limit_commit_pages(&writer->limit))
+		writer->batch_pages = limit_commit_pages(&writer->limit);
+	writer->stalls = 0;
+	COUNT(commits, 1);
+	COUNT(changes, batch->changes);
+	COUNT(evicted, batch->evicted);
+	COUNT(evicted_bytes, batch->evicted_bytes);
+	COUNT(expired, batch->expired);
+	COUNT(reclaimed_pages, batch->reclaimed);
+	raise_to(&writer->counts.longest_commit_ns, took_ns);
+	SHOW(used_pages, used_pages(&batch->pages));
+	SHOW(listed_pages, writer->listed_pages);
+	publish(writer, last ? first : NULL, last, txn);
+	reserve_blocks(writer);
+}
+
+static size_t
+count_unflushed(struct writer *writer)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&writer->mutex);
+	for (struct change *at = writer->todo_first; at; at = at->next)
+		count++;
+	for (struct change *at = writer->inbox_first; at; at = at->next)
+		count++;
+	pthread_mutex_unlock(&writer->mutex);
+	return count;
+}
+
+static void
+set_disk_full(struct writer *writer, bool full)
+{
+	bool changed;
+
+	pthread_mutex_lock(&writer->mutex);
+	changed = writer->disk_full != full;
+	writer->disk_full = full;
+	pthread_mutex_unlock(&writer->mutex);
+	if (changed && full)
+		log_error(
+			"writer: the disk of %s is full: new puts are refused until there is "
+			"room; what was accepted stays and is tried again",
+			writer->path);
+	else if (changed)
+		log_info("writer: the disk of %s has room again", writer->path);
+	publish(writer, NULL, NULL, 0);
+}
+
+static void
+set_damaged(struct writer *writer)
+{
+	pthread_mutex_lock(&writer->mutex);
+	writer->damaged = true;
+	pthread_mutex_unlock(&writer->mutex);
+	publish(writer, NULL, NULL, 0);
+}
+
+/* A write failed. What it means decides who carries on. */
+static void
+fail(struct writer *writer, struct batch *batch, int why)
+{
+	undo(writer, batch);
+	writer->batch_pages = writer->batch_pages / 2 > BATCH_PAGES_MIN
+				      ? writer->batch_pages / 2
+				      : BATCH_PAGES_MIN;
+	switch (why) {
+	case STORE_FULL:
+	case STORE_NO_RUN:
+		COUNT(map_full, 1);
+		return;
+	case STORE_DISK_FULL:
+		COUNT(disk_full, 1);
+		writer->limit.disk_size = store_file_size(writer->store);
+		writer->limits_looked_ns = clock_mono_ns();
+		set_disk_full(writer, true);
+		return;
+	case STORE_DAMAGED:
+		log_error("writer: the store in %s is damaged: %s", writer->path,
+			  store_why(why));
+		set_damaged(writer);
+		return;
+	default:
+		/* What is on the disk is not known any more, and a retry would lie about it. */
+		log_error(
+			"writer: flushing to %s failed; %zu accepted changes are lost; leaving",
+			writer->path, count_unflushed(writer));
+		_exit(EXIT_FAILURE);
+	}
+}
+
+/* Fills and commits one write. with_changes: false for one that only makes room. Returns STORE_HIT if it
+ * was committed, STORE_MISS if there was nothing to do, or the error that was dealt with. */
+static int
+commit(struct writer *writer, bool with_changes)
+{
+	struct batch batch;
+	uint64_t txn;
+	int done;
+
+	begin_batch(writer, &batch);
+	done = write_begin(writer->store, &batch.objects.write);
+	if (done >= 0 && with_changes)
+		done = apply_changes(writer, &batch);
+	if (done >= 0)
+		done = tidy(writer, &batch);
+	if (done >= 0)
+		done = make_room(writer, &batch);
+	if (done >= 0 && batch_empty(&batch)) {
+		SHOW(used_pages, used_pages(&batch.pages));
+		undo(writer, &batch);
+		return STORE_MISS;
+	}
+	if (done >= 0)
+		done = finish_rows(writer, &batch);
+	if (done < 0) {
+		fail(writer, &batch, done);
+		return done;
+	}
+	txn = write_txn(batch.objects.write);
+	done = write_commit(&batch.objects.write);
+	if (done < 0) {
+		fail(writer, &batch, done);
+		return done;
+	}
+	settle(writer, &batch, txn);
+	return STORE_HIT;
+}
+
+/* ---- the thread ---- */
+
+static struct timespec
+after(uint64_t ns)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC,
+		      &at); /* the condition's clock, not the one that tests move */
+	ns += (uint64_t)at.tv_nsec;
+	at.tv_sec += (time_t)(ns / NS_PER_S);
+	at.tv_nsec = (long)(ns % NS_PER_S);
+	return at;
+}
+
+/* Moves the inbox to the end of what is to do. First waits up to wait_ns, unless something new is there
+ * (or, with `held_up`, even then). Returns false when nothing is to do and the writer shall stop. */
+static bool
+take_inbox(struct writer *writer, uint64_t wait_ns, bool held_up)
+{
+	struct timespec until;
+	bool go_on;
+
+	pthread_mutex_lock(&writer->mutex);
+	if (wait_ns && (!writer->inbox_first || held_up) && !writer->stop) {
+		until = after(wait_ns);
+		pthread_cond_timedwait(&writer->work, &writer->mutex, &until);
+	}
+	writer->stopping = writer->stop;
+	if (writer->inbox_first) {
+		if (writer->todo_last)
+			writer->todo_last->next = writer->inbox_first;
+		else
+			writer->todo_first = writer->inbox_first;
+		writer->todo_last = writer->inbox_last;
+		writer->inbox_first = writer->inbox_last = NULL;
+	}
+	go_on = writer->todo_first || !writer->stopping;
+	pthread_mutex_unlock(&writer->mutex);
+	return go_on;
+}
+
+/* May the next changes be applied, or has room to be made first? */
+static bool
+has_room(struct writer *writer)
+{
+	uint64_t used = shown(&writer->counts.used_pages);
+
+	return used <= limit_pages(&writer->limit) || writer->stalls >= STALLS_MAX;
+}
+
+/* One round. Returns how long to wait before the next. */
+static uint64_t
+turn(struct writer *writer)
+{
+	bool full = writer->disk_full;
+	int done;
+
+	look_at_disk(writer, clock_mono_ns());
+	if (full || !has_room(writer)) {
+		done = commit(writer, false);
+		if (done == STORE_DISK_FULL)
+			return TICK_NS;
+		if (!full && done == STORE_HIT)
+			return 0;
+		if (!full) {
+			writer->stalls++;
+			return STALL_NS;
+		}
+	}
+	done = commit(writer, true);
+	if (done == STORE_DISK_FULL)
+		return TICK_NS;
+	if (done == STORE_HIT && full)
+		set_disk_full(writer, false);
+	if (done == STORE_FULL && commit(writer, false) != STORE_HIT)
+		return STALL_NS;
+	if (done == STORE_MISS)
+		return TICK_NS;
+	/* Something was tidied up: there may be more of it. */
+	return writer->todo_first ? 0 : STALL_NS;
+}
+
+static void *
+run(void *arg)
+{
+	struct writer *writer = arg;
+	uint64_t wait_ns = TICK_NS;
+
+	pthread_setname_np(pthread_self(), "brined-writer");
+	while (take_inbox(writer, wait_ns, writer->todo_first != NULL)) {
+		wait_ns = turn(writer);
+		if (writer->damaged)
+			break;
+		if (writer->stopping && writer->disk_full) {
+			log_error(
+				"writer: the disk is still full; %zu accepted changes are lost",
+				count_unflushed(writer));
+			break;
+		}
+	}
+	return NULL;
+}
+
+struct writer *
+writer_start(struct store *store, struct ledger *ledger, const struct recency *recency,
+	     const struct progress *progress, const struct writer_settings *settings,
+	     const char *path, uint64_t txn, int wake_fd)
+{
+	struct writer *writer = calloc(1, sizeof(*writer));
+	pthread_condattr_t attributes;
+
+	if (!writer)
+		return NULL;
+	writer->pinned = calloc(WRITER_PINS_MAX, sizeof(uint64_t));
+	writer->pinned_copy = calloc(WRITER_PINS_MAX, sizeof(uint64_t));
+	pthread_mutex_init(&writer->mutex, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&writer->work, &attributes);
+	pthread_condattr_destroy(&attributes);
+	writer->store = store;
+	writer->ledger = ledger;
+	writer->recency = recency;
+	writer->progress = *progress;
+	writer->listed_pages = progress->listed_pages;
+	writer->settings = *settings;
+	writer->limit.max_size = settings->max_size;
+	writer->limit.beside = settings->beside;
+	writer->limit.disk_size = UINT64_MAX;
+	writer->batch_pages = limit_commit_pages(&writer->limit);
+	writer->page_ns = 10000;
+	writer->path = path;
+	writer->wake_fd = wake_fd;
+	writer->txn = writer->start_txn = writer->barrier = txn;
+	writer->idle = true;
+	policy_init(&writer->policy, progress->clock);
+	if (!writer->pinned || !writer->pinned_copy ||
+	    pthread_create(&writer->thread, NULL, run, writer)) {
+		free(writer->pinned);
+		free(writer->pinned_copy);
+		free(writer);
+		return NULL;
+	}
+	return writer;
+}
+
+void
+writer_stop(struct writer **writer, struct change **ret_done)
+{
+	struct writer *gone = *writer;
+
+	pthread_mutex_lock(&gone->mutex);
+	gone->stop = true;
+	pthread_cond_signal(&gone->work);
+	pthread_mutex_unlock(&gone->mutex);
+	pthread_join(gone->thread, NULL);
+	if (gone->todo_last)
+		gone->todo_last->next = gone->inbox_first;
+	else
+		gone->todo_first = gone->inbox_first;
+	if (gone->done_last)
+		gone->done_last->next = gone->todo_first;
+	*ret_done = gone->done_first ? gone->done_first : gone->todo_first;
+	arrivals_done(&gone->arrivals);
+	ledger_done(gone->ledger);
+	free(gone->ledger);
+	pthread_cond_destroy(&gone->work);
+	pthread_mutex_destroy(&gone->mutex);
+	free(gone->pinned);
+	free(gone->pinned_copy);
+	free(gone);
+	*writer = NULL;
+}
+
+void
+writer_submit(struct writer *writer, struct change *first, struct change *last)
+{
+	pthread_mutex_lock(&writer->mutex);
+	last->next = NULL;
+	if (writer->inbox_last)
+		writer->inbox_last->next = first;
+	else
+		writer->inbox_first = first;
+	writer->inbox_last = last;
+	writer->idle = false;
+	pthread_cond_signal(&writer->work);
+	pthread_mutex_unlock(&writer->mutex);
+}
+
+void
+writer_collect(struct writer *writer, struct writer_news *ret_news)
+{
+	pthread_mutex_lock(&writer->mutex);
+	*ret_news = (struct writer_news){ .done = writer->done_first,
+					  .disk_full = writer->disk_full,
+					  .damaged = writer->damaged,
+					  .unlinked = writer->unlinked,
+					  .txn = writer->txn,
+					  .idle = writer->idle };
+	writer->done_first = writer->done_last = NULL;
+	writer->news = false;
+	pthread_mutex_unlock(&writer->mutex);
+}
+
+void
+writer_release(struct writer *writer, uint64_t barrier, const uint64_t *pinned,
+	       size_t count)
+{
+	CHECK(count <= WRITER_PINS_MAX);
+	pthread_mutex_lock(&writer->mutex);
+	writer->barrier = barrier;
+	writer->pinned_count = count;
+	if (count)
+		memcpy(writer->pinned, pinned, count * sizeof(*pinned));
+	pthread_mutex_unlock(&writer->mutex);
+}
+
+void
+writer_configure(struct writer *writer, const struct writer_settings *settings)
+{
+	pthread_mutex_lock(&writer->mutex);
+	writer->settings = *settings;
+	pthread_cond_signal(&writer->work);
+	pthread_mutex_unlock(&writer->mutex);
+}
+
+const struct writer_counts *
+writer_counts(const struct writer *writer)
+{
+	return &writer->counts;
+}

@@ -1,0 +1,80 @@
+/* writer.h - the thread that owns every write: group commit, eviction, expiry, reclaim.
+ *
+ * The loop submits changes in the order of acceptance and gets them back, in that order, when they are
+ * on the disk. While a commit runs, what is submitted gathers for the next one. All functions here are
+ * the loop's. */
+#ifndef DAEMON_WRITER_H
+#define DAEMON_WRITER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/change.h"
+#include "daemon/identity.h"
+#include "daemon/recency.h"
+#include "daemon/store.h"
+
+#define WRITER_COMMIT_NS_MAX (50 * UINT64_C(1000000))
+#define WRITER_PINS_MAX 65536
+
+struct writer;
+
+struct writer_settings {
+	uint64_t max_size;
+	uint64_t beside; /* bytes on the disk that are ours but not the store's */
+	unsigned min_free_percent;
+};
+
+/* Figures for STATS and the log; the writer counts, anybody reads (relaxed). */
+struct writer_counts {
+	_Atomic uint64_t commits;
+	_Atomic uint64_t changes;
+	_Atomic uint64_t longest_commit_ns;
+	_Atomic uint64_t longest_unflushed_ns; /* from acceptance to the disk */
+	_Atomic uint64_t evicted;
+	_Atomic uint64_t evicted_bytes;
+	_Atomic uint64_t expired;
+	_Atomic uint64_t reclaimed_pages;
+	_Atomic uint64_t map_full;
+	_Atomic uint64_t disk_full;
+	_Atomic uint64_t used_pages;
+	_Atomic uint64_t limit_pages;
+	_Atomic uint64_t listed_pages;
+	_Atomic uint64_t leaf_factor_milli; /* bytes of pages per 1,000 bytes of rows */
+};
+
+/* Starts the thread. Borrows store, recency and path until writer_stop(); takes the ledger. txn is the
+ * store's last transaction. wake_fd is an eventfd that is written when writer_collect() has news. */
+struct writer *writer_start(struct store *store, struct ledger *ledger,
+			    const struct recency *recency,
+			    const struct progress *progress,
+			    const struct writer_settings *settings, const char *path,
+			    uint64_t txn, int wake_fd);
+/* Commits everything that was submitted, ends the thread. What is not collected yet is in *ret_done. */
+void writer_stop(struct writer **writer, struct change **ret_done);
+
+/* Takes the chain first..last. */
+void writer_submit(struct writer *writer, struct change *first, struct change *last);
+
+struct writer_news {
+	struct change
+		*done;  /* committed, in order of acceptance; each has its transaction */
+	bool disk_full; /* nothing can be committed just now */
+	bool damaged;   /* the store contradicts itself: nothing more will be committed */
+	bool unlinked;  /* the store's file is not in its place any more */
+	uint64_t txn;   /* last transaction that was committed */
+	bool idle;      /* all that was submitted is committed */
+};
+
+void writer_collect(struct writer *writer, struct writer_news *ret_news);
+
+/* Chunks that were unlinked up to transaction `barrier` may go, but for the pinned ids (ascending,
+ * copied). */
+void writer_release(struct writer *writer, uint64_t barrier, const uint64_t *pinned,
+		    size_t count);
+void writer_configure(struct writer *writer, const struct writer_settings *settings);
+const struct writer_counts *writer_counts(const struct writer *writer);
+
+#endif
