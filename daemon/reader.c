@@ -1,0 +1,300 @@
+/* reader.c - the reader threads and their two queues. */
+#include "daemon/reader.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "proto/bytes.h"
+
+struct readers {
+	struct store *store;
+	int wake_fd;
+	unsigned count;
+	pthread_t threads[READER_THREADS_MAX];
+	pthread_mutex_t mutex;
+	pthread_cond_t work;
+	struct read_job *first; /* to do */
+	struct read_job *last;
+	struct read_job *done;
+	bool stop;
+};
+
+/* Brings a cold row in by one request of the kernel instead of a fault for each page. */
+static void
+populate(struct slice row)
+{
+	uintptr_t start = (uintptr_t)row.data & ~(uintptr_t)(PAGE_SIZE_BYTES - 1);
+	size_t len = (uintptr_t)row.data + row.len - start;
+
+	if (madvise((void *)start, len, MADV_POPULATE_READ))
+		madvise((void *)start, len, MADV_WILLNEED);
+}
+
+/* Appends chunk rows from *index up to limit, as long as they fit into room bytes. */
+static int
+read_rows(struct snapshot *snapshot, uint64_t object_id, uint32_t *index, uint32_t limit,
+	  uint8_t *to, size_t room, size_t *ret_len)
+{
+	uint8_t first[CHUNK_KEY_SIZE];
+	struct slice key, row, payload;
+	size_t len = 0;
+	int found;
+
+	chunk_key(object_id, *index, first);
+	found = snapshot_seek(snapshot, STORE_CHUNKS, slice(first, sizeof(first)), &key,
+			      &row);
+	while (*index < limit) {
+		if (found != STORE_HIT)
+			return found;
+		chunk_key(object_id, *index, first);
+		if (!slice_equal(key, slice(first, sizeof(first))))
+			return STORE_MISS;
+		populate(row);
+		if (!chunk_read(row, object_id, *index, &payload))
+			return STORE_DAMAGED;
+		if (payload.len > room - len)
+			break;
+		memcpy(to + len, payload.data, payload.len);
+		len += payload.len;
+		(*index)++;
+		if (*index < limit)
+			found = snapshot_next(snapshot, STORE_CHUNKS, &key, &row);
+	}
+	*ret_len = len;
+	return STORE_HIT;
+}
+
+int
+reader_assemble(struct snapshot *snapshot, const struct record *record,
+		uint8_t **ret_value)
+{
+	uint8_t *value = malloc(record->length ? record->length : 1);
+	uint32_t index = 0;
+	size_t len = 0;
+	int done;
+
+	if (!value)
+		return STORE_FAILED;
+	done = read_rows(snapshot, record->object_id, &index,
+			 record->big_rows + record->small_rows, value, record->length,
+			 &len);
+	if (done == STORE_HIT && len != record->length)
+		done = STORE_DAMAGED;
+	if (done != STORE_HIT) {
+		free(value);
+		return done;
+	}
+	*ret_value = value;
+	return STORE_HIT;
+}
+
+static int
+read_object(struct snapshot *snapshot, struct read_job *job)
+{
+	struct slice row;
+	struct record record;
+	int found = snapshot_get(snapshot, STORE_RECORDS,
+				 slice(job->row_key, ROW_KEY_SIZE), &row);
+
+	if (found != STORE_HIT)
+		return found;
+	if (row.len > RECORD_MAX || !record_sound(row, job->row_key) ||
+	    !record_read(row, &record))
+		return STORE_DAMAGED;
+	memcpy(job->record, row.data, row.len);
+	job->record_len = row.len;
+	if (!job->value_wanted || !(record.flags & RECORD_CHUNKED) ||
+	    record.length > READER_WHOLE_MAX)
+		return STORE_HIT;
+	job->value_len = record.length;
+	return reader_assemble(snapshot, &record, &job->value);
+}
+
+static int
+read_part(struct snapshot *snapshot, struct read_job *job)
+{
+	size_t room = reader_part_size(job->row_count);
+	uint32_t limit = job->row_limit - job->index > job->row_count
+				 ? job->index + job->row_count
+				 : job->row_limit;
+	int done;
+
+	if (job->value_room < room) {
+		free(job->value);
+		job->value = malloc(room);
+		job->value_room = job->value ? room : 0;
+	}
+	if (!job->value)
+		return STORE_FAILED;
+	done = read_rows(snapshot, job->object_id, &job->index, limit, job->value, room,
+			 &job->value_len);
+	return done == STORE_HIT && job->value_len == 0 ? STORE_DAMAGED : done;
+}
+
+static int
+scan(struct snapshot *snapshot, struct read_job *job)
+{
+	uint32_t incarnation = be32_load(job->row_key);
+	struct slice key, row;
+	struct record record;
+	int found = snapshot_seek(snapshot, STORE_RECORDS,
+				  slice(job->row_key, ROW_KEY_SIZE), &key, &row);
+
+	job->more = false;
+	for (unsigned looked = 0; found == STORE_HIT; looked++) {
+		if (key.len != ROW_KEY_SIZE || be32_load(key.data) != incarnation)
+			return STORE_HIT;
+		if (looked == READER_SCAN_LOOK ||
+		    (record_sound(row, key.data) && record_read(row, &record) &&
+		     !job->visit(job->owner, key.data, &record))) {
+			memcpy(job->row_key, key.data, ROW_KEY_SIZE);
+			job->more = true;
+			return STORE_HIT;
+		}
+		found = snapshot_next(snapshot, STORE_RECORDS, &key, &row);
+	}
+	return found < 0 ? found : STORE_HIT;
+}
+
+static int
+perform(struct snapshot *snapshot, struct read_job *job)
+{
+	int done = snapshot_take(snapshot);
+
+	if (done < 0)
+		return done;
+	switch (job->kind) {
+	case READ_OBJECT:
+		done = read_object(snapshot, job);
+		break;
+	case READ_PART:
+		done = read_part(snapshot, job);
+		break;
+	case READ_SCAN:
+		done = scan(snapshot, job);
+		break;
+	}
+	snapshot_release(snapshot);
+	return done;
+}
+
+static struct read_job *
+take_job(struct readers *readers)
+{
+	struct read_job *job = NULL;
+
+	pthread_mutex_lock(&readers->mutex);
+	while (!readers->first && !readers->stop)
+		pthread_cond_wait(&readers->work, &readers->mutex);
+	if (!readers->stop) {
+		job = readers->first;
+		readers->first = job->next;
+		if (!readers->first)
+			readers->last = NULL;
+	}
+	pthread_mutex_unlock(&readers->mutex);
+	return job;
+}
+
+static void
+hand_back(struct readers *readers, struct read_job *job)
+{
+	uint64_t one = 1;
+	bool tell;
+
+	pthread_mutex_lock(&readers->mutex);
+	tell = !readers->done;
+	job->next = readers->done;
+	readers->done = job;
+	pthread_mutex_unlock(&readers->mutex);
+	if (tell && write(readers->wake_fd, &one, sizeof(one)) < 0)
+		log_error("reader: cannot wake the loop: %m");
+}
+
+static void *
+run(void *arg)
+{
+	struct readers *readers = arg;
+	struct snapshot *snapshot;
+	struct read_job *job;
+
+	pthread_setname_np(pthread_self(), "brined-reader");
+	if (snapshot_new(readers->store, &snapshot) != STORE_HIT)
+		snapshot = NULL;
+	while ((job = take_job(readers))) {
+		job->result = snapshot ? perform(snapshot, job) : STORE_FAILED;
+		hand_back(readers, job);
+	}
+	snapshot_free(&snapshot);
+	return NULL;
+}
+
+struct readers *
+readers_start(struct store *store, unsigned threads, int wake_fd)
+{
+	struct readers *readers = calloc(1, sizeof(*readers));
+	struct read_job *left;
+
+	if (!readers)
+		return NULL;
+	readers->store = store;
+	readers->wake_fd = wake_fd;
+	pthread_mutex_init(&readers->mutex, NULL);
+	pthread_cond_init(&readers->work, NULL);
+	while (readers->count < threads && readers->count < READER_THREADS_MAX &&
+	       pthread_create(&readers->threads[readers->count], NULL, run, readers) == 0)
+		readers->count++;
+	if (readers->count == 0)
+		readers_stop(&readers, &left);
+	return readers;
+}
+
+void
+readers_stop(struct readers **readers, struct read_job **ret_left)
+{
+	struct readers *gone = *readers;
+
+	pthread_mutex_lock(&gone->mutex);
+	gone->stop = true;
+	pthread_cond_broadcast(&gone->work);
+	pthread_mutex_unlock(&gone->mutex);
+	for (unsigned i = 0; i < gone->count; i++)
+		pthread_join(gone->threads[i], NULL);
+	if (gone->last)
+		gone->last->next = gone->done;
+	*ret_left = gone->first ? gone->first : gone->done;
+	pthread_cond_destroy(&gone->work);
+	pthread_mutex_destroy(&gone->mutex);
+	free(gone);
+	*readers = NULL;
+}
+
+void
+readers_submit(struct readers *readers, struct read_job *job)
+{
+	pthread_mutex_lock(&readers->mutex);
+	job->next = NULL;
+	if (readers->last)
+		readers->last->next = job;
+	else
+		readers->first = job;
+	readers->last = job;
+	pthread_cond_signal(&readers->work);
+	pthread_mutex_unlock(&readers->mutex);
+}
+
+struct read_job *
+readers_collect(struct readers *readers)
+{
+	struct read_job *done;
+
+	pthread_mutex_lock(&readers->mutex);
+	done = readers->done;
+	readers->done = NULL;
+	pthread_mutex_unlock(&readers->mutex);
+	return done;
+}
