@@ -12,6 +12,7 @@
 
 #include "proto/errors.h"
 #include "proto/frame.h"
+#include "proto/key.h"
 #include "proto/message.h"
 #include "proto/slice.h"
 
@@ -199,6 +200,10 @@ int cache_scan(struct cache *cache, const struct target *target, struct slice pr
 /* Lines of `scope TAB name TAB value LF`; all tenants' namespaces when everybody is true. */
 int cache_stats(struct cache *cache, uint32_t uid, bool everybody,
 		const struct later *later, struct answer *ret_answer);
+
+/* Why the store can not be used any more (its file was found damaged, or was deleted): the server lets it
+ * go and starts anew. NULL while all is well. */
+const char *cache_lost(const struct cache *cache);
 
 /* What HELLO announces. */
 uint64_t cache_max_value(const struct cache *cache);

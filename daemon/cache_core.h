@@ -1,0 +1,188 @@
+/* cache_core.h - the inside of the cache, shared by cache.c, request.c and transfer.c only. Loop thread. */
+#ifndef DAEMON_CACHE_CORE_H
+#define DAEMON_CACHE_CORE_H
+
+#include "daemon/cache.h"
+#include "daemon/identity.h"
+#include "daemon/pending.h"
+#include "daemon/reader.h"
+#include "daemon/recency.h"
+#include "daemon/writer.h"
+
+/* Requests that wait for a reader or a commit. */
+#define PARKED_MAX 16384
+/* Values above this are streamed; up to it they are read whole, on the loop if they are hot. */
+#define WHOLE_MAX READER_WHOLE_MAX
+/* Buffers of values on their way out; beyond this, parts are one row each. */
+#define DOWNLOAD_BYTES_MAX (UINT64_C(64) << 20)
+/* Bytes of one upload that may wait for the disk. */
+#define UPLOAD_AHEAD_MAX (UINT64_C(4) << 20)
+#define CACHE_PATH_MAX 4096
+
+struct payer {
+	struct cache *cache;
+	size_t bytes;
+	size_t refs;
+};
+
+enum op_kind {
+	OP_GET,
+	OP_PUT,
+	OP_PUBLISH,
+	OP_DELETE,
+	OP_TOUCH,
+	OP_SCAN,
+	OP_STATS,
+	OP_ANSWER, /* nothing to do but to give the answer that is ready, when the disk has it */
+};
+
+/* One request, as it is decided: at once, or again when what it waits for is there. */
+struct op {
+	enum op_kind kind;
+	struct namespace *namespace; /* NULL: the uid has none of that name */
+	uint8_t row_key[ROW_KEY_SIZE];
+	union {
+		struct get get;
+		struct put put; /* also of OP_PUBLISH */
+		struct {
+			struct target target; /* first in all of them */
+			uint64_t only_version;
+			uint64_t ttl_ms;
+			enum ack ack;
+		} simple;
+		struct {
+			struct target target;
+			struct slice prefix;
+			struct slice cursor;
+			unsigned limit;
+			uint32_t uid;
+			bool everybody;
+		} list;
+	};
+	struct slice value;    /* OP_PUT; borrowed, owned when parked */
+	struct upload *upload; /* OP_PUBLISH; owned */
+	struct answer answer;  /* OP_ANSWER */
+	struct later later;
+	bool waited; /* parked once already */
+};
+
+struct scan_page;
+
+/* An op that waits: for a commit (in the list of waits) or for a job. */
+struct parked {
+	struct op op;
+	struct parked *next;
+	uint64_t number; /* the commit of this change is waited for */
+	struct read_job job;
+	struct scan_page *page;
+	uint8_t key[KEY_MAX];
+	uint8_t prefix[KEY_MAX];
+	uint8_t cursor[MESSAGE_CURSOR_MAX];
+	char name[NAMESPACE_NAME_MAX];
+	uint8_t *value;
+};
+
+struct cache_counts {
+	uint64_t gets, hits, misses, puts, deletes, touches, scans, flushes;
+	uint64_t damaged_rows, cold_reads, busy;
+};
+
+struct cache {
+	struct cache_config config;
+	char path[CACHE_PATH_MAX];
+	char dir[CACHE_PATH_MAX]; /* path/v1 */
+	int lock_fd;
+	int wake_fd;
+
+	struct store *store;
+	struct snapshot *snapshot;
+	struct recency *recency;
+	struct writer *writer;
+	struct readers *readers;
+	struct pending *pending;
+	struct names names;
+
+	uint64_t max_size;
+	uint64_t max_value;
+	const char *max_size_why;
+	uint64_t clock; /* last number given out */
+	uint64_t epoch;
+	uint32_t next_incarnation;
+	uint64_t now_ms; /* daemon time of this turn */
+	uint64_t now_ns;
+	uint64_t started_ns;
+	uint64_t txn; /* last commit that the loop knows of */
+	bool writer_idle;
+	bool disk_full;
+	const char *lost; /* why the store cannot be used any more */
+	bool hurry;       /* somebody waits for what gathers */
+
+	struct parked *waits_first; /* by number */
+	struct parked *waits_last;
+	size_t parked;
+	struct read_job *jobs_first; /* outstanding, oldest first */
+	struct read_job *jobs_last;
+	struct download *downloads;
+	uint64_t download_bytes;
+	struct upload *uploads;
+	size_t payers; /* with bytes */
+
+	/* Whether the loop may touch what is not known to be in memory. */
+	unsigned reads;
+	long faults;
+	uint64_t cold_until_ns;
+
+	void (*on_room)(void *arg);
+	void *on_room_arg;
+	struct cache_counts counts;
+	uint64_t damage_logged_ns;
+};
+
+/* ---- cache.c ---- */
+
+/* The next number of the one clock of versions and object ids. */
+uint64_t core_number(struct cache *cache);
+/* Accepts a change and charges it to the payer (which may be NULL). */
+void core_accept(struct cache *cache, struct change *change, struct payer *payer);
+/* The loop's snapshot, at least as new as the last commit it knows of. Returns STORE_HIT or an error. */
+int core_snapshot(struct cache *cache);
+void core_submit_job(struct cache *cache, struct read_job *job);
+void core_note_damage(struct cache *cache, const char *what);
+/* After a read on the loop: did it wait for the disk? */
+void core_note_read(struct cache *cache);
+bool core_inline_allowed(const struct cache *cache,
+			 const uint8_t row_key[static ROW_KEY_SIZE]);
+struct payer *payer_hold(struct payer *payer);
+
+/* ---- request.c ---- */
+
+/* Decides the op. Returns CACHE_NOW and the answer, or CACHE_LATER: it was parked. */
+int op_run(struct cache *cache, struct op *op, struct answer *ret_answer);
+/* The job of a parked op is done. Takes it. */
+void op_job_done(struct cache *cache, struct parked *parked);
+/* What a parked op waited for is committed. Takes it. */
+void op_resume(struct cache *cache, struct parked *parked);
+/* Answers with an error. Takes it. */
+void op_fail(struct cache *cache, struct parked *parked, enum error error);
+/* Waits until everything accepted so far is on the disk, then gives the answer. */
+int op_answer_later(struct cache *cache, const struct later *later,
+		    struct answer *answer);
+/* The target's namespace, made if need be. NULL: the error is in *ret_answer. */
+struct namespace *core_namespace(struct cache *cache, const struct target *target,
+				 struct answer *ret_answer);
+struct answer answer_error(enum error error, uint64_t detail, const char *text);
+/* Accepts a value that is complete: how is decided (put, or publish with the upload's chunks). */
+int op_accept_value(struct cache *cache, struct op *op, struct answer *ret_answer);
+
+/* ---- transfer.c ---- */
+
+struct download *download_new(struct cache *cache, const struct record *record);
+void download_job_done(struct cache *cache, struct download *download,
+		       struct read_job *job);
+/* Object ids that are being read or about to be; to must hold WRITER_PINS_MAX. Returns how many. */
+size_t transfer_pins(const struct cache *cache, uint64_t *to);
+uint64_t upload_length(const struct upload *upload);
+uint64_t upload_object(const struct upload *upload);
+void upload_free(struct upload **upload);
+
+#endif

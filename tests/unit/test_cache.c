@@ -1,0 +1,351 @@
+/* test_cache.c - the engine from its front door: what is put is got, after every kind of interruption. */
+#include "tests/unit/engine.h"
+
+static uint8_t *
+make_value(size_t len, unsigned seed)
+{
+	uint8_t *value = malloc(len + 1);
+
+	for (size_t i = 0; i < len; i++)
+		value[i] = (uint8_t)(i * 31 + i / 251 + seed);
+	return value;
+}
+
+static void
+a_value_is_got_as_it_was_put(void **state)
+{
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	assert_int_equal(engine_get(&engine, "a"), ANSWER_MISS);
+	assert_int_equal(engine_put(&engine, "a", "one", 3), ANSWER_DONE);
+	assert_int_equal(engine_get(&engine, "a"), ANSWER_DONE);
+	assert_true(engine_has(&engine, "one", 3));
+	engine_sync(&engine);
+	assert_int_equal(engine_get(&engine, "a"), ANSWER_DONE);
+	assert_true(engine_has(&engine, "one", 3));
+	assert_int_equal(engine.answer.writer_uid, 1000);
+	assert_true(engine.answer.ttl_left_ms == TTL_NEVER);
+	engine_close(&engine);
+}
+
+static const size_t sizes[] = {
+	0,      1,      100,     1900,    1901,    1902,    1903,    1904,  1905,
+	1940,   1941,   1942,    1943,    1944,    1945,    1946,    1950,  1960,
+	1964,   1965,   1966,    1967,    1968,    2000,    4055,    4056,  4057,
+	8111,   8112,   8113,    60839,   60840,   60841,   65495,   65496, 65497,
+	131071, 131072, 1047935, 1047936, 1047937, 1048575, 1048576,
+};
+#define SIZES (sizeof(sizes) / sizeof(sizes[0]))
+
+static void
+every_size_around_a_boundary_survives_a_restart(void **state)
+{
+	struct engine engine;
+	char key[32];
+	(void)state;
+
+	engine_open(&engine);
+	for (size_t i = 0; i < SIZES; i++) {
+		uint8_t *value = make_value(sizes[i], (unsigned)i);
+
+		snprintf(key, sizeof(key), "size-%zu", sizes[i]);
+		assert_int_equal(engine_put(&engine, key, value, sizes[i]), ANSWER_DONE);
+		assert_int_equal(engine_get(&engine, key), ANSWER_DONE);
+		assert_true(engine_has(&engine, value, sizes[i]));
+		free(value);
+	}
+	engine_stop(&engine);
+	engine_reopen(&engine);
+	for (size_t i = 0; i < SIZES; i++) {
+		uint8_t *value = make_value(sizes[i], (unsigned)i);
+
+		snprintf(key, sizeof(key), "size-%zu", sizes[i]);
+		assert_int_equal(engine_get(&engine, key), ANSWER_DONE);
+		assert_true(engine_has(&engine, value, sizes[i]));
+		free(value);
+	}
+	engine_close(&engine);
+}
+
+static void
+upload(struct engine *engine, const char *key, const uint8_t *value, size_t len,
+       size_t part)
+{
+	struct put put = { .target = engine_target(key),
+			   .ttl_ms = TTL_NEVER,
+			   .payer = engine->payer };
+	struct answer refused;
+	struct upload *upload = upload_open(engine->cache, &put, UINT64_MAX, &refused);
+
+	assert_non_null(upload);
+	for (size_t at = 0; at < len; at += part) {
+		size_t now = len - at < part ? len - at : part;
+
+		while (!upload_ready(upload))
+			engine_step(engine);
+		cache_turn_begin(engine->cache);
+		assert_int_equal(upload_write(upload, slice(value + at, now), &refused),
+				 0);
+		cache_turn_end(engine->cache);
+	}
+	ENGINE_CALL(engine, upload_finish(&upload, &later, &answer_));
+	assert_int_equal(engine->answer.kind, ANSWER_DONE);
+}
+
+static void
+a_value_that_arrives_in_parts_is_whole(void **state)
+{
+	static const size_t lengths[] = { 0,       10,      1047936, 1047937,
+					  2095872, 5000000, 20000000 };
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		uint8_t *value = make_value(lengths[i], 7);
+
+		upload(&engine, "big", value, lengths[i], i % 2 ? 1048576 : 100003);
+		assert_int_equal(engine_get(&engine, "big"), ANSWER_DONE);
+		assert_int_equal(engine.broken, ERROR_NONE);
+		assert_true(engine_has(&engine, value, lengths[i]));
+		free(value);
+	}
+	engine_close(&engine);
+}
+
+static void
+an_expired_object_is_a_miss_and_its_room_comes_back(void **state)
+{
+	struct engine engine;
+	struct put put = { .target = engine_target("short"), .ttl_ms = 1000 };
+	(void)state;
+
+	engine_open(&engine);
+	assert_int_equal(engine_put_as(&engine, &put, "x", 1), ANSWER_DONE);
+	engine_pass_ms(999);
+	assert_int_equal(engine_get(&engine, "short"), ANSWER_DONE);
+	assert_int_equal(engine.answer.ttl_left_ms, 1);
+	engine_pass_ms(1);
+	assert_int_equal(engine_get(&engine, "short"), ANSWER_MISS);
+	engine_sync(&engine);
+	while (engine_figure(&engine, "default", "objects") > 0)
+		engine_step(&engine);
+	engine_close(&engine);
+}
+
+static void
+a_touch_moves_the_expiry_of_small_and_large_values(void **state)
+{
+	struct engine engine;
+	struct put put = { .ttl_ms = 1000 };
+	uint8_t *value = make_value(3000000, 1);
+	static const size_t lengths[] = { 10, 1940, 30000, 900000 };
+	(void)state;
+
+	engine_open(&engine);
+	for (size_t i = 0; i < 4; i++) {
+		put.target = engine_target("touched");
+		put.ttl_ms = i % 2 ? TTL_NEVER : 1000;
+		assert_int_equal(engine_put_as(&engine, &put, value, lengths[i]),
+				 ANSWER_DONE);
+		assert_int_equal(engine_touch(&engine, "touched", 5000), ANSWER_DONE);
+		engine_pass_ms(4999);
+		assert_int_equal(engine_get(&engine, "touched"), ANSWER_DONE);
+		assert_true(engine_has(&engine, value, lengths[i]));
+		engine_sync(&engine);
+		assert_int_equal(engine_get(&engine, "touched"), ANSWER_DONE);
+		assert_true(engine_has(&engine, value, lengths[i]));
+		engine_pass_ms(1);
+		assert_int_equal(engine_get(&engine, "touched"), ANSWER_MISS);
+	}
+	free(value);
+	engine_close(&engine);
+}
+
+static void
+a_deleted_object_stays_deleted_after_a_restart(void **state)
+{
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	engine_put(&engine, "gone", "x", 1);
+	assert_int_equal(engine_delete(&engine, "gone"), ANSWER_DONE);
+	assert_int_equal(engine_delete(&engine, "gone"), ANSWER_MISS);
+	engine_stop(&engine);
+	engine_reopen(&engine);
+	assert_int_equal(engine_get(&engine, "gone"), ANSWER_MISS);
+	engine_close(&engine);
+}
+
+static void
+conditions_hold_before_and_after_the_commit(void **state)
+{
+	struct engine engine;
+	struct put put = { .target = engine_target("k"), .ttl_ms = TTL_NEVER };
+	uint64_t version;
+	(void)state;
+
+	engine_open(&engine);
+	put.condition = CONDITION_PRESENT;
+	assert_int_equal(engine_put_as(&engine, &put, "0", 1), ANSWER_ERROR);
+	assert_int_equal(engine.answer.error, ERROR_ABSENT);
+	for (int round = 0; round < 2; round++) {
+		put.condition = CONDITION_ABSENT;
+		assert_int_equal(engine_put_as(&engine, &put, "1", 1), ANSWER_DONE);
+		version = engine.answer.version;
+		if (round)
+			engine_sync(&engine);
+		assert_int_equal(engine_put_as(&engine, &put, "2", 1), ANSWER_ERROR);
+		assert_int_equal(engine.answer.error, ERROR_EXISTS);
+		put.condition = CONDITION_VERSION;
+		put.version = version;
+		assert_int_equal(engine_put_as(&engine, &put, "3", 1), ANSWER_DONE);
+		assert_true(engine.answer.version > version);
+		assert_int_equal(engine_put_as(&engine, &put, "4", 1), ANSWER_ERROR);
+		assert_int_equal(engine.answer.error, ERROR_CHANGED);
+		assert_int_equal(engine_get(&engine, "k"), ANSWER_DONE);
+		assert_true(engine_has(&engine, "3", 1));
+		engine_delete(&engine, "k");
+	}
+	engine_close(&engine);
+}
+
+static void
+scan_gives_every_object_once(void **state)
+{
+	struct engine engine;
+	char key[32];
+	bool seen[500] = { false };
+	unsigned count = 0;
+	struct target target = engine_target("");
+	(void)state;
+
+	engine_open(&engine);
+	for (int i = 0; i < 500; i++) {
+		snprintf(key, sizeof(key), "%s-%03d", i % 5 ? "many" : "few", i);
+		engine_put(&engine, key, key, strlen(key));
+	}
+	engine.answer.cursor.len = 0;
+	do {
+		struct slice cursor = engine.answer.cursor;
+		const uint8_t *at;
+
+		ENGINE_CALL(&engine, cache_scan(engine.cache, &target, slice_text("few"),
+						cursor, 7, &later, &answer_));
+		assert_int_equal(engine.answer.kind, ANSWER_DONE);
+		at = engine.bytes;
+		for (uint64_t i = 0; i < engine.answer.count; i++) {
+			int number = atoi((const char *)at + 40 + 4);
+
+			assert_int_equal(at[2] | at[3] << 8, 7);
+			assert_false(seen[number]);
+			seen[number] = true;
+			count++;
+			at += at[0] | at[1] << 8;
+		}
+	} while (engine.answer.cursor.len);
+	assert_int_equal(count, 100);
+	engine_close(&engine);
+}
+
+static void
+a_flush_hides_everything_at_once_and_frees_it_later(void **state)
+{
+	struct engine engine;
+	struct target target = engine_target("");
+	uint8_t *value = make_value(200000, 3);
+	char key[32];
+	(void)state;
+
+	engine_open(&engine);
+	for (int i = 0; i < 50; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		engine_put(&engine, key, value, i % 2 ? 100 : 200000);
+	}
+	ENGINE_CALL(&engine,
+		    cache_flush(engine.cache, &target, ACK_DISK, &later, &answer_));
+	assert_int_equal(engine.answer.kind, ANSWER_DONE);
+	for (int i = 0; i < 50; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		assert_int_equal(engine_get(&engine, key), ANSWER_MISS);
+	}
+	assert_int_equal(engine_put(&engine, "k1", "new", 3), ANSWER_DONE);
+	engine_sync(&engine);
+	while (engine_figure(&engine, "", "used_bytes") > 200000)
+		engine_step(&engine);
+	engine_stop(&engine);
+	engine_reopen(&engine);
+	assert_int_equal(engine_get(&engine, "k1"), ANSWER_DONE);
+	assert_int_equal(engine_get(&engine, "k2"), ANSWER_MISS);
+	free(value);
+	engine_close(&engine);
+}
+
+static void
+another_uid_sees_nothing_of_mine(void **state)
+{
+	struct engine engine;
+	struct get get = { .target = { 1001, slice_text("default"), slice_text("mine") },
+			   .max_age_ms = TTL_NEVER };
+	(void)state;
+
+	engine_open(&engine);
+	engine_put(&engine, "mine", "x", 1);
+	ENGINE_CALL(&engine, cache_get(engine.cache, &get, &later, &answer_));
+	assert_int_equal(engine.answer.kind, ANSWER_MISS);
+	engine_close(&engine);
+}
+
+static void
+a_value_over_the_limit_is_refused_with_the_limit(void **state)
+{
+	struct engine engine;
+	struct put put = { .target = engine_target("k"), .ttl_ms = TTL_NEVER };
+	struct answer refused;
+	(void)state;
+
+	engine_open(&engine);
+	put.payer = engine.payer;
+	assert_null(upload_open(engine.cache, &put, 65 << 20, &refused));
+	assert_int_equal(refused.error, ERROR_TOO_LARGE);
+	assert_int_equal(refused.detail, 64 << 20);
+	engine_close(&engine);
+}
+
+static void
+a_second_daemon_on_the_same_directory_is_refused(void **state)
+{
+	struct engine engine;
+	struct cache *second;
+	char error[CACHE_ERROR_MAX];
+	(void)state;
+
+	engine_open(&engine);
+	assert_int_equal(cache_open(&engine.config, 0, &second, error), -1);
+	assert_non_null(strstr(error, "serves"));
+	engine_close(&engine);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_value_is_got_as_it_was_put),
+		cmocka_unit_test(every_size_around_a_boundary_survives_a_restart),
+		cmocka_unit_test(a_value_that_arrives_in_parts_is_whole),
+		cmocka_unit_test(an_expired_object_is_a_miss_and_its_room_comes_back),
+		cmocka_unit_test(a_touch_moves_the_expiry_of_small_and_large_values),
+		cmocka_unit_test(a_deleted_object_stays_deleted_after_a_restart),
+		cmocka_unit_test(conditions_hold_before_and_after_the_commit),
+		cmocka_unit_test(scan_gives_every_object_once),
+		cmocka_unit_test(a_flush_hides_everything_at_once_and_frees_it_later),
+		cmocka_unit_test(another_uid_sees_nothing_of_mine),
+		cmocka_unit_test(a_value_over_the_limit_is_refused_with_the_limit),
+		cmocka_unit_test(a_second_daemon_on_the_same_directory_is_refused),
+	};
+
+	return unit_run(tests);
+}
