@@ -107,7 +107,8 @@ struct brine;
 
 /* Zero (and NULL) is the default everywhere. Everything is copied. */
 struct brine_options {
-	/* This socket and no other; nothing is started. Default: the environment's BRINE_SOCKET in the
+	/* This socket and no other (a relative path: from the working directory of now); nothing is
+	 * started. Default: the environment's BRINE_SOCKET in the
 	 * same way; else this user's own daemon, the system's, or one that is started (see autostart). */
 	const char *socket;
 	/* For calls that name none. Default: BRINE_NAMESPACE, else "default". */
@@ -137,8 +138,8 @@ struct brine_options {
 
 /* Makes a handle; options may be NULL. Does not connect: no daemon is needed, errors come from calls.
  * Reads the environment (BRINE_*, XDG_*, HOME; nothing of it in a set-uid program) now and not later.
- * Returns 0, -BRINE_ERROR_LOCAL_MEMORY, or -BRINE_ERROR_BAD_ARGUMENT (a relative or overlong path, a bad
- * namespace name).
+ * Returns 0, -BRINE_ERROR_LOCAL_MEMORY, or -BRINE_ERROR_BAD_ARGUMENT (an overlong path, a relative
+ * `daemon`, a namespace name that is empty or overlong).
  *
  * Under BRINE_DISABLE=1 every get, meta and scan of the handle is a miss, every put, delete, touch,
  * flush and sync is done without effect, ping and stats are -BRINE_ERROR_DISABLED, and no socket is touched. */
@@ -250,7 +251,8 @@ struct brine_get_options {
 	                             * put, anew; 0: leave it */
 };
 
-/* BRINE_HIT and a value to release, BRINE_MISS, or an error. */
+/* BRINE_HIT and a value to release, BRINE_MISS, or an error. A value whose stored bytes are damaged is a
+ * miss; only a download that has begun ends with -BRINE_ERROR_DAMAGED. */
 int brine_get(struct brine *brine, const void *key, size_t key_len,
 	      const struct brine_get_options *options, struct brine_value **ret_value);
 
@@ -331,7 +333,7 @@ struct brine_scan_options {
 	const char *namespace_name;
 	const void *prefix; /* of the encoded key */
 	size_t prefix_len;
-	uint32_t page; /* entries that one request brings at most; 0: 1,000 */
+	uint32_t page; /* entries that one request brings; 0: 1,000; at most 4,096 */
 };
 
 struct brine_entry {
@@ -447,7 +449,7 @@ struct brine_request {
 	size_t prefix_len;
 	const void *cursor; /* of the page before; NULL: from the start */
 	size_t cursor_len;
-	uint32_t limit; /* 0: the daemon's */
+	uint32_t limit; /* at most 4,096; 0: the daemon's */
 };
 
 struct brine_reply {

@@ -1,0 +1,273 @@
+/* calls.c - the blocking calls: one request, one answer. Owns nothing. One thread at a time. */
+#include "client/calls.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "client/link.h"
+#include "client/value.h"
+
+int
+call_result(struct brine *brine, int result)
+{
+	if (result < 0 && brine->wire)
+		return handle_fail(brine, -result, "%s", brine_wire_message(brine->wire));
+	return result;
+}
+
+static bool
+changes_something(const struct brine_request *request)
+{
+	return request->command == BRINE_PUT || request->command == BRINE_DELETE ||
+	       request->command == BRINE_TOUCH || request->command == BRINE_FLUSH;
+}
+
+static int
+queue(struct brine *brine, const struct brine_request *request, bool streamed)
+{
+	uint64_t now_ms = handle_now_ms();
+	int error = streamed ? wire_request_streamed(brine->wire, request, 0, now_ms)
+			     : brine_wire_request(brine->wire, request, 0, now_ms);
+
+	return call_result(brine, error);
+}
+
+/* One attempt. Returns 0 when *ret_reply is filled, or an error. */
+static int
+attempt(struct brine *brine, const struct brine_request *request, bool streamed,
+	struct brine_reply *ret_reply)
+{
+	int error;
+
+	if (!request_repeatable(request))
+		link_check(brine);
+	error = link_ready(brine);
+	if (!error)
+		error = queue(brine, request, streamed);
+	if (error)
+		return error;
+	if (link_next(brine, ret_reply) != 1)
+		return handle_fail(brine, BRINE_ERROR_BAD_PEER,
+				   "the daemon gave no answer");
+	call_result(brine, ret_reply->result);
+	if (!streamed || ret_reply->result != BRINE_HIT)
+		link_settle(brine);
+	return 0;
+}
+
+int
+call_request(struct brine *brine, const struct brine_request *request, bool streamed,
+	     struct brine_reply *ret_reply)
+{
+	struct brine_request named = *request;
+	struct brine_reply reply;
+	int error, first;
+
+	if (!named.namespace_name)
+		named.namespace_name = brine->namespace_name;
+	error = attempt(brine, &named, streamed, &reply);
+	if (error)
+		return error;
+	if (link_may_repeat(&reply)) {
+		link_close(brine);
+		first = reply.result;
+		error = attempt(brine, &named, streamed, &reply);
+		if (error && first == -BRINE_ERROR_CUT_OFF && changes_something(&named))
+			return first; /* it may have been done: "unreachable" would deny that */
+		if (error)
+			return error;
+	}
+	*ret_reply = reply;
+	return reply.result;
+}
+
+/* ---- get */
+
+static const struct brine_get_options get_defaults;
+static const struct brine_put_options put_defaults;
+static const struct brine_delete_options delete_defaults;
+static const struct brine_touch_options touch_defaults;
+
+int
+brine_get(struct brine *brine, const void *key, size_t key_len,
+	  const struct brine_get_options *options, struct brine_value **ret_value)
+{
+	const struct brine_get_options *o = options ? options : &get_defaults;
+	struct brine_request request = {
+		.command = BRINE_GET,
+		.namespace_name = o->namespace_name,
+		.key = key,
+		.key_len = key_len,
+		.max_age_ms = o->max_age_ms,
+		.not_version = o->not_version,
+		.refresh_ms = o->refresh_ms,
+	};
+	struct brine_reply reply;
+	int result;
+
+	if (brine->env.disabled)
+		return BRINE_MISS;
+	result = call_request(brine, &request, false, &reply);
+	if (result == BRINE_HIT)
+		*ret_value = reply.value;
+	return result;
+}
+
+int
+brine_meta(struct brine *brine, const void *key, size_t key_len,
+	   const char *namespace_name, struct brine_meta *ret_meta)
+{
+	struct brine_request request = {
+		.command = BRINE_META,
+		.namespace_name = namespace_name,
+		.key = key,
+		.key_len = key_len,
+	};
+	struct brine_reply reply;
+	int result;
+
+	if (brine->env.disabled)
+		return BRINE_MISS;
+	result = call_request(brine, &request, false, &reply);
+	if (result == BRINE_HIT && ret_meta)
+		*ret_meta = reply.meta;
+	return result;
+}
+
+/* ---- change */
+
+int
+brine_put(struct brine *brine, const void *key, size_t key_len, const void *value,
+	  size_t value_len, const struct brine_put_options *options,
+	  uint64_t *ret_version)
+{
+	const struct brine_put_options *o = options ? options : &put_defaults;
+	struct brine_request request = {
+		.command = BRINE_PUT,
+		.namespace_name = o->namespace_name,
+		.key = key,
+		.key_len = key_len,
+		.value = value,
+		.value_len = value_len,
+		.ttl_ms = o->ttl_ms,
+		.cost_us = o->cost_us,
+		.version = o->version,
+		.codec = o->codec,
+		.kind = o->kind,
+		.condition = o->condition,
+		.ack = o->ack,
+	};
+	struct brine_reply reply;
+	int result;
+
+	if (brine->env.disabled)
+		return BRINE_DONE;
+	result = call_request(brine, &request, false, &reply);
+	if (result == BRINE_DONE && ret_version)
+		*ret_version = reply.meta.version;
+	return result;
+}
+
+int
+brine_delete(struct brine *brine, const void *key, size_t key_len,
+	     const struct brine_delete_options *options)
+{
+	const struct brine_delete_options *o = options ? options : &delete_defaults;
+	struct brine_request request = {
+		.command = BRINE_DELETE,
+		.namespace_name = o->namespace_name,
+		.key = key,
+		.key_len = key_len,
+		.version = o->version,
+		.ack = o->ack,
+	};
+	struct brine_reply reply;
+
+	return brine->env.disabled ? BRINE_DONE
+				   : call_request(brine, &request, false, &reply);
+}
+
+int
+brine_touch(struct brine *brine, const void *key, size_t key_len,
+	    const struct brine_touch_options *options)
+{
+	const struct brine_touch_options *o = options ? options : &touch_defaults;
+	struct brine_request request = {
+		.command = BRINE_TOUCH,
+		.namespace_name = o->namespace_name,
+		.key = key,
+		.key_len = key_len,
+		.ttl_ms = o->ttl_ms,
+		.ack = o->ack,
+	};
+	struct brine_reply reply;
+
+	return brine->env.disabled ? BRINE_DONE
+				   : call_request(brine, &request, false, &reply);
+}
+
+int
+brine_flush(struct brine *brine, const char *namespace_name)
+{
+	struct brine_request request = { .command = BRINE_FLUSH,
+					 .namespace_name = namespace_name };
+	struct brine_reply reply;
+
+	return brine->env.disabled ? BRINE_DONE
+				   : call_request(brine, &request, false, &reply);
+}
+
+int
+brine_sync(struct brine *brine)
+{
+	struct brine_request request = { .command = BRINE_SYNC };
+	struct brine_reply reply;
+
+	return brine->env.disabled ? BRINE_DONE
+				   : call_request(brine, &request, false, &reply);
+}
+
+/* ---- the daemon itself */
+
+static int
+say_disabled(struct brine *brine)
+{
+	return handle_fail(brine, BRINE_ERROR_DISABLED,
+			   "Brine is switched off by BRINE_DISABLE=1");
+}
+
+int
+brine_ping(struct brine *brine, struct brine_daemon *ret_daemon)
+{
+	struct brine_request request = { .command = BRINE_PING };
+	struct brine_reply reply;
+	int result;
+
+	if (brine->env.disabled)
+		return say_disabled(brine);
+	result = call_request(brine, &request, false, &reply);
+	if (result < 0 || !ret_daemon || !brine->wire)
+		return result;
+	*ret_daemon = brine->wire->daemon;
+	ret_daemon->server_uid = brine->server_uid;
+	return result;
+}
+
+int
+brine_stats(struct brine *brine, struct brine_value **ret_text)
+{
+	struct brine_request request = { .command = BRINE_STATS };
+	struct brine_reply reply;
+	int result;
+
+	if (brine->env.disabled)
+		return say_disabled(brine);
+	result = call_request(brine, &request, false, &reply);
+	if (result < 0)
+		return result;
+	if (!reply.value)
+		return handle_fail(brine, BRINE_ERROR_BAD_PEER,
+				   "the daemon sent no statistics");
+	*ret_text = reply.value;
+	return BRINE_DONE;
+}

@@ -1,0 +1,16 @@
+/* calls.h - one request and its answer, for the library's own files. */
+#ifndef CLIENT_CALLS_H
+#define CLIENT_CALLS_H
+
+#include "client/handle.h"
+
+/* Sends the request (a NULL namespace is the handle's) and waits for its reply; connects and sends once more where
+ * that is safe. Returns the reply's result, or an error of our own with reply untouched. streamed: the value is
+ * left to wire_body_step(), and the connection is not settled. */
+int call_request(struct brine *brine, const struct brine_request *request, bool streamed,
+		 struct brine_reply *ret_reply);
+
+/* Keeps the wire's sentence and gives its result on. */
+int call_result(struct brine *brine, int result);
+
+#endif

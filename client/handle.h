@@ -1,0 +1,65 @@
+/* handle.h - what a struct brine is; for the library's own files. */
+#ifndef CLIENT_HANDLE_H
+#define CLIENT_HANDLE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "client/brine.h"
+#include "client/locate.h"
+#include "client/wire.h"
+
+#define HANDLE_MESSAGE_MAX 1024
+
+/* Which daemon a handle has settled on: it keeps to it until the effective uid changes. */
+enum choice {
+	CHOICE_NONE,
+	CHOICE_USER,
+	CHOICE_SYSTEM,
+};
+
+struct brine {
+	struct locate_env env;
+	char *namespace_name;
+	char *daemon_path;
+	int64_t timeout_ms;
+	uint32_t retry_ms;
+	bool autostart;
+	bool trust_server_uid;
+	uint32_t trusted_uid;
+	int (*interrupted)(void *arg);
+	void *interrupted_arg;
+
+	/* The connection: fd is -1 and wire NULL when there is none. */
+	int fd;
+	struct brine_wire *wire;
+	bool send_broken; /* the daemon takes no more bytes, but may have sent some */
+	struct place place;
+	uint32_t server_uid;
+	enum choice choice;
+
+	/* After a failure to connect: what every call answers until then. */
+	uint64_t retry_at_ms;
+	int retry_error;
+
+	/* Whose handle it is. alive is a page that the kernel empties in a forked child. */
+	volatile unsigned char *alive;
+	pid_t pid; /* where there is no such page */
+	uid_t uid;
+	bool uid_may_change;
+
+	void *stream; /* the upload or download under way */
+	char message[HANDLE_MESSAGE_MAX];
+};
+
+/* Keeps the sentence for brine_message(). Returns -error. */
+int handle_fail(struct brine *brine, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Notices a fork and a changed uid; drops then what belonged to the one before. */
+void handle_look(struct brine *brine);
+
+/* CLOCK_MONOTONIC in ms, at the kernel's tick: no system call. */
+uint64_t handle_now_ms(void);
+
+#endif

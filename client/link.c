@@ -1,0 +1,448 @@
+/* link.c - finds the daemon, connects, moves bytes. Owns the socket and the wire of a handle. One thread at a time.
+ *
+ * One request costs one sendmsg() and one recvmsg(): SO_RCVTIMEO keeps the time, poll() comes in only when the
+ * daemon does not take what is sent. */
+#include "client/link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/connect.h"
+#include "client/start.h"
+
+#define SEND_IOVECS 64
+#define PASSWD_MAX 4096
+
+void
+link_close(struct brine *brine)
+{
+	if (brine->fd >= 0)
+		close(brine->fd);
+	brine->fd = -1;
+	brine->send_broken = false;
+	brine_wire_free(&brine->wire);
+}
+
+/* ---- connecting */
+
+/* Every call answers this error for a while, without trying. */
+static int
+pause_trying(struct brine *brine, int error)
+{
+	brine->retry_at_ms = handle_now_ms() + brine->retry_ms;
+	brine->retry_error = error;
+	return error;
+}
+
+static bool
+trusted(const struct brine *brine, const struct place *place, uint32_t server_uid)
+{
+	struct passwd account, *found = NULL;
+	char buffer[PASSWD_MAX];
+
+	if (server_uid == brine->uid || server_uid == 0)
+		return true;
+	if (brine->trust_server_uid && server_uid == brine->trusted_uid)
+		return true;
+	if (strcmp(place->path, brine->env.system_socket) != 0)
+		return false;
+	return getpwnam_r(LOCATE_SYSTEM_ACCOUNT, &account, buffer, sizeof(buffer),
+			  &found) == 0 &&
+	       found && account.pw_uid == server_uid;
+}
+
+/* Returns 0 or an errno; EINTR only when the caller wants to stop. */
+static int
+try_place(struct brine *brine, const struct place *place, int *ret_fd,
+	  uint32_t *ret_server_uid)
+{
+	int error;
+
+	do {
+		error = connect_path(place->path, brine->timeout_ms, ret_fd,
+				     ret_server_uid);
+	} while (error == EINTR &&
+		 !(brine->interrupted && brine->interrupted(brine->interrupted_arg)));
+	return error;
+}
+
+static bool
+nobody_there(int error)
+{
+	return error == ENOENT || error == ECONNREFUSED || error == ENOTDIR;
+}
+
+static int
+explain(struct brine *brine, const struct place *place, int error)
+{
+	const char *advice = "";
+
+	if (error == EINTR)
+		return handle_fail(brine, BRINE_ERROR_INTERRUPTED,
+				   "connecting to %s was broken off", place->path);
+	if (nobody_there(error))
+		advice = place->kind == PLACE_SYSTEM
+				 ? "; see `systemctl status brined`"
+				 : "; start a daemon there, or leave the socket unnamed";
+	else if (error == EACCES)
+		advice = "; ask its administrator for access";
+	else if (error == EAGAIN)
+		advice =
+			": its queue of new connections stayed full; it hangs or is overloaded";
+	return handle_fail(brine, BRINE_ERROR_UNREACHABLE,
+			   "uid %u cannot reach Brine at %s (%s): %s%s",
+			   (unsigned)brine->uid, place->path,
+			   locate_kind_text(&brine->env, place->kind),
+			   error == EAGAIN ? "no answer" : strerror(error), advice);
+}
+
+static int
+explain_absent(struct brine *brine, const struct places *places)
+{
+	const char *advice =
+		brine->env.no_autostart
+			? "start one with `brined` (BRINE_AUTOSTART=0 forbids the library to)"
+			: "start one with `brined`";
+
+	if (places->count == 0)
+		return handle_fail(
+			brine, BRINE_ERROR_UNREACHABLE,
+			"uid %u has no Brine daemon: %s; name a directory with BRINE_DATA, or "
+			"a socket with BRINE_SOCKET",
+			(unsigned)brine->uid, places->why);
+	if (brine->choice == CHOICE_USER)
+		return handle_fail(brine, BRINE_ERROR_UNREACHABLE,
+				   "the Brine daemon of uid %u at %s has gone; %s",
+				   (unsigned)brine->uid,
+				   places->at[places->count - 1].path, advice);
+	return handle_fail(
+		brine, BRINE_ERROR_UNREACHABLE,
+		"uid %u has no Brine daemon: none answers at %s%s%s, and there is no %s; %s",
+		(unsigned)brine->uid, places->at[0].path,
+		places->count > 1 ? " or at " : "",
+		places->count > 1 ? places->at[1].path : "", brine->env.system_socket,
+		advice);
+}
+
+/* A socket was connected. Returns 0, or an error if who is behind it is not to be trusted. */
+static int
+adopt(struct brine *brine, const struct place *place, int fd, uint32_t server_uid)
+{
+	struct brine_wire_options options = { .timeout_ms = brine->timeout_ms };
+
+	if (!trusted(brine, place, server_uid)) {
+		close(fd);
+		return handle_fail(
+			brine, BRINE_ERROR_NOT_TRUSTED,
+			"the daemon at %s runs as uid %u, and this process, uid %u, trusts its "
+			"own and root's only; if that is right, trust uid %u by the option "
+			"server_uid",
+			place->path, server_uid, (unsigned)brine->uid, server_uid);
+	}
+	if (brine_wire_new(&options, &brine->wire)) {
+		close(fd);
+		return handle_fail(brine, BRINE_ERROR_LOCAL_MEMORY,
+				   "no memory for a connection to %s", place->path);
+	}
+	brine->fd = fd;
+	brine->place = *place;
+	brine->server_uid = server_uid;
+	if (place->kind != PLACE_GIVEN)
+		brine->choice = place->kind == PLACE_SYSTEM ? CHOICE_SYSTEM : CHOICE_USER;
+	return 0;
+}
+
+static bool
+considered(const struct brine *brine, const struct place *place)
+{
+	if (brine->choice == CHOICE_NONE || place->kind == PLACE_GIVEN)
+		return true;
+	return (place->kind == PLACE_SYSTEM) == (brine->choice == CHOICE_SYSTEM);
+}
+
+static int
+connect_started(struct brine *brine, const struct places *places)
+{
+	struct place place = { .kind = PLACE_DATA };
+	struct start start = {
+		.env = &brine->env,
+		.daemon = brine->daemon_path,
+		.data = places->data,
+		.socket = place.path,
+		.uid = brine->uid,
+	};
+	char why[HANDLE_MESSAGE_MAX / 2];
+	uint32_t server_uid = 0;
+	int error, fd = -1;
+
+	snprintf(place.path, sizeof(place.path), "%s",
+		 places->at[places->count - 1].path);
+	if (start_daemon(&start, why, sizeof(why)))
+		return handle_fail(
+			brine, BRINE_ERROR_UNREACHABLE,
+			"uid %u has no Brine daemon, and none could be started: %s",
+			(unsigned)brine->uid, why);
+	error = try_place(brine, &place, &fd, &server_uid);
+	return error ? explain(brine, &place, error)
+		     : adopt(brine, &place, fd, server_uid);
+}
+
+static int
+find_daemon(struct brine *brine)
+{
+	struct places places;
+	uint32_t server_uid = 0;
+	int error, fd = -1;
+
+	locate_places(&brine->env, brine->uid, &places);
+	for (int i = 0; i < places.count; i++) {
+		const struct place *place = &places.at[i];
+		bool last = place->kind == PLACE_GIVEN || place->kind == PLACE_SYSTEM;
+
+		if (!considered(brine, place))
+			continue;
+		error = try_place(brine, place, &fd, &server_uid);
+		if (!error)
+			return adopt(brine, place, fd, server_uid);
+		if (last || !nobody_there(error))
+			return explain(brine, place, error);
+	}
+	if (brine->choice == CHOICE_SYSTEM)
+		return handle_fail(
+			brine, BRINE_ERROR_UNREACHABLE,
+			"the system's daemon at %s has gone; see `systemctl status brined`",
+			brine->env.system_socket);
+	/* What is left in the list is the user's own, its last the socket in the data directory. */
+	while (places.count && places.at[places.count - 1].kind == PLACE_SYSTEM)
+		places.count--;
+	if (brine->autostart && places.data_usable && places.count)
+		return connect_started(brine, &places);
+	return explain_absent(brine, &places);
+}
+
+int
+link_ready(struct brine *brine)
+{
+	int error;
+
+	handle_look(brine);
+	if (brine->stream)
+		return handle_fail(
+			brine, BRINE_ERROR_BAD_ARGUMENT,
+			"an upload or a download is under way on this handle; end it first");
+	if (brine->fd >= 0 && brine->wire->leaving)
+		link_close(brine);
+	if (brine->fd >= 0)
+		return 0;
+	if (brine->retry_at_ms && handle_now_ms() < brine->retry_at_ms)
+		return brine->retry_error;
+	brine->retry_at_ms = 0;
+	error = find_daemon(brine);
+	if (error && error != -BRINE_ERROR_INTERRUPTED)
+		pause_trying(brine, error);
+	return error;
+}
+
+/* ---- moving bytes */
+
+/* The connection ended by itself; what is open is told so. */
+static int
+lose(struct brine *brine, int error)
+{
+	brine_wire_cut(brine->wire);
+	return error;
+}
+
+static int
+give_up(struct brine *brine, int error, const char *what)
+{
+	error = wire_break(brine->wire, error, "%s (%s)", what, brine->place.path);
+	return lose(brine, error);
+}
+
+static int
+after_signal(struct brine *brine)
+{
+	if (!brine->interrupted || !brine->interrupted(brine->interrupted_arg))
+		return 0;
+	return give_up(brine, BRINE_ERROR_INTERRUPTED,
+		       "the wait for the daemon was broken off");
+}
+
+/* Waits until the socket is ready or the silence is too long. */
+static int
+wait_ready(struct brine *brine, short events, short *ret_events)
+{
+	struct pollfd poller = { .fd = brine->fd, .events = events };
+	uint64_t deadline = brine_wire_deadline(brine->wire);
+	uint64_t now = handle_now_ms();
+	char what[80];
+	int ready;
+
+	if (now < deadline) {
+		uint64_t left = deadline - now;
+
+		ready = poll(&poller, 1,
+			     deadline == BRINE_NEVER ? -1
+			     : left > 60000          ? 60000
+						     : (int)left);
+		*ret_events = ready > 0 ? poller.revents : 0;
+		return ready < 0 && errno == EINTR ? after_signal(brine) : 0;
+	}
+	snprintf(what, sizeof(what), "the daemon was silent for more than %lld ms",
+		 (long long)(deadline - brine->wire->quiet_since_ms));
+	return give_up(brine, BRINE_ERROR_TIMED_OUT, what);
+}
+
+static int
+receive(struct brine *brine, int flags)
+{
+	struct iovec space[2];
+	struct msghdr header = { .msg_iov = space };
+	ssize_t bytes;
+	short ready;
+
+	header.msg_iovlen = (size_t)brine_wire_space(brine->wire, space);
+	bytes = recvmsg(brine->fd, &header, flags | MSG_CMSG_CLOEXEC);
+	if (bytes > 0)
+		return brine_wire_received(brine->wire, (size_t)bytes, handle_now_ms())
+			       ? lose(brine, brine->wire->error)
+			       : 0;
+	if (bytes == 0)
+		return lose(brine, -BRINE_ERROR_CUT_OFF);
+	if (errno == EINTR)
+		return after_signal(brine);
+	if (errno == EAGAIN)
+		return wait_ready(brine, POLLIN, &ready);
+	return lose(brine, -BRINE_ERROR_CUT_OFF);
+}
+
+/* Sends what it can. Returns 1 when everything queued has gone, 0 when not, or an error. */
+static int
+transmit(struct brine *brine)
+{
+	struct iovec pieces[SEND_IOVECS];
+	struct msghdr header = { .msg_iov = pieces };
+	ssize_t bytes;
+	short ready;
+	int count, error;
+
+	if (brine->send_broken)
+		return 1;
+	count = brine_wire_output(brine->wire, pieces, SEND_IOVECS);
+	if (count == 0)
+		return 1;
+	header.msg_iovlen = (size_t)count;
+	bytes = sendmsg(brine->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (bytes >= 0) {
+		brine_wire_sent(brine->wire, (size_t)bytes, handle_now_ms());
+		return outgoing_empty(&brine->wire->outgoing) ? 1 : 0;
+	}
+	if (errno == EINTR)
+		return after_signal(brine);
+	if (errno != EAGAIN) {
+		brine->send_broken = true; /* it may have said why before it closed */
+		return 1;
+	}
+	error = wait_ready(brine, POLLIN | POLLOUT, &ready);
+	if (!error && ready & POLLIN)
+		error = receive(brine, MSG_DONTWAIT);
+	return error;
+}
+
+int
+link_move(struct brine *brine)
+{
+	int sent = transmit(brine);
+
+	return sent == 1 ? receive(brine, 0) : sent;
+}
+
+int
+link_send(struct brine *brine, struct brine_reply *ret_reply)
+{
+	int sent, result;
+
+	for (;;) {
+		sent = transmit(brine);
+		if (sent < 0)
+			return sent;
+		if (brine->send_broken)
+			return lose(brine, -BRINE_ERROR_CUT_OFF);
+		result = brine_wire_next(brine->wire, ret_reply);
+		if (result)
+			return result < 0 ? lose(brine, result) : 1;
+		if (sent == 1)
+			return 0;
+	}
+}
+
+void
+link_check(struct brine *brine)
+{
+	struct pollfd poller = { .fd = brine->fd, .events = POLLIN };
+
+	if (brine->fd < 0 || brine_wire_outstanding(brine->wire) || !brine->wire->greeted)
+		return;
+	if (brine->wire->incoming.open) /* the rest of a value that nobody wanted */
+		return;
+	/* Nothing was asked, so whatever there is to read is GOAWAY or the end. */
+	if (brine->wire->leaving || poll(&poller, 1, 0) != 0)
+		link_close(brine);
+}
+
+int
+link_next(struct brine *brine, struct brine_reply *ret_reply)
+{
+	int result;
+
+	for (;;) {
+		result = brine_wire_next(brine->wire, ret_reply);
+		if (result == 1)
+			return 1;
+		if (brine->wire->cut)
+			return 0;
+		if (result < 0)
+			lose(brine, result);
+		else if (brine_wire_outstanding(brine->wire) == 0)
+			return 0;
+		else
+			link_move(brine); /* an error shows in the replies */
+	}
+}
+
+void
+link_settle(struct brine *brine)
+{
+	struct brine_wire *wire = brine->wire;
+	bool idle;
+	int error;
+
+	if (!wire)
+		return;
+	error = wire->error;
+	idle = brine_wire_outstanding(wire) == 0;
+	/* A refusal may overtake its value: the rest of it is the caller's, and must not be sent later. */
+	if (!wire->cut && !error &&
+	    !(idle && (wire->leaving || !outgoing_empty(&wire->outgoing))))
+		return;
+	link_close(brine);
+	if (error && error != -BRINE_ERROR_INTERRUPTED)
+		pause_trying(brine, error);
+}
+
+bool
+link_may_repeat(const struct brine_reply *reply)
+{
+	if (!reply->again)
+		return false;
+	return reply->result == -BRINE_ERROR_CUT_OFF ||
+	       reply->result == -BRINE_ERROR_UNREACHABLE ||
+	       reply->result == -BRINE_ERROR_SHUTTING_DOWN;
+}

@@ -1,0 +1,24 @@
+/* request.h - what the caller asked for, as a message. Pure. */
+#ifndef CLIENT_REQUEST_H
+#define CLIENT_REQUEST_H
+
+#include <stdbool.h>
+
+#include "client/brine.h"
+#include "proto/message.h"
+
+/* The longest encoding of any request's header: key, prefix, cursor and namespace, and all numbers. */
+#define REQUEST_HEADER_MAX 4096
+
+/* Fills *ret_message, which borrows from the request. Returns 0, or an error and a sentence in *ret_why
+ * (static storage). */
+int request_message(const struct brine_request *request, struct message *ret_message,
+		    const char **ret_why);
+
+/* May it be executed twice? Then it may be sent again when the connection broke before its answer. */
+bool request_repeatable(const struct brine_request *request);
+
+/* Does its answer wait for the disk? Then it may take longer. */
+bool request_waits_for_disk(const struct brine_request *request);
+
+#endif

@@ -1,0 +1,567 @@
+/* stream.c - values that pass through in pieces, either way. An upload or download borrows its handle and keeps it to
+ * itself. One thread at a time. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/calls.h"
+#include "client/link.h"
+
+/* Leaving more than this unread costs a new connection, less is read and forgotten. */
+#define DRAIN_MAX (256u << 10)
+#define SINK_BUFFER (256u << 10)
+#define SOURCE_BUFFER FRAME_SEGMENT_MAX
+/* A slow source must not look like a dead client: an empty segment goes out this often. */
+#define SOURCE_PATIENCE_MS 5000
+
+/* ---- up */
+
+struct brine_upload {
+	struct brine *brine;
+	uint64_t length; /* announced, or BRINE_UNKNOWN */
+	uint64_t written;
+	int error; /* nothing more can be written */
+	bool disabled;
+};
+
+static struct brine_request
+put_request(const void *key, size_t key_len, uint64_t length,
+	    const struct brine_put_options *options)
+{
+	static const struct brine_put_options defaults;
+	const struct brine_put_options *o = options ? options : &defaults;
+
+	return (struct brine_request){
+		.command = BRINE_PUT,
+		.namespace_name = o->namespace_name,
+		.key = key,
+		.key_len = key_len,
+		.value_len = length,
+		.ttl_ms = o->ttl_ms,
+		.cost_us = o->cost_us,
+		.version = o->version,
+		.codec = o->codec,
+		.kind = o->kind,
+		.condition = o->condition,
+		.ack = o->ack,
+	};
+}
+
+static int
+begin_upload(struct brine *brine, const struct brine_request *request)
+{
+	int error;
+
+	link_check(brine);
+	error = link_ready(brine);
+	if (error)
+		return error;
+	return call_result(brine,
+			   wire_upload_begin(brine->wire, request, 0, handle_now_ms()));
+}
+
+int
+brine_put_begin(struct brine *brine, const void *key, size_t key_len, uint64_t length,
+		const struct brine_put_options *options, struct brine_upload **ret_upload)
+{
+	struct brine_request request = put_request(key, key_len, length, options);
+	struct brine_upload *upload;
+	int error = 0;
+
+	if (!request.namespace_name)
+		request.namespace_name = brine->namespace_name;
+	upload = calloc(1, sizeof(*upload));
+	if (!upload)
+		return handle_fail(brine, BRINE_ERROR_LOCAL_MEMORY,
+				   "no memory for an upload");
+	upload->brine = brine;
+	upload->length = length;
+	upload->disabled = brine->env.disabled;
+	if (!upload->disabled)
+		error = begin_upload(brine, &request);
+	if (error) {
+		free(upload);
+		return error;
+	}
+	if (!upload->disabled)
+		brine->stream = upload;
+	*ret_upload = upload;
+	return 0;
+}
+
+/* The upload is over before its end: by an early answer, or because the connection is lost. */
+static int
+stop_upload(struct brine_upload *upload, int error)
+{
+	struct brine *brine = upload->brine;
+
+	upload->error = call_result(brine, error < 0 ? error : -BRINE_ERROR_BAD_PEER);
+	if (error == -BRINE_ERROR_CUT_OFF)
+		handle_fail(
+			brine, -upload->error,
+			"the connection to %s broke in the middle of a value; nothing was stored",
+			brine->place.path);
+	/* The rest of the frame would have to follow on this connection: a new one is cheaper. */
+	if (brine->wire->error || brine->wire->cut)
+		link_settle(brine);
+	link_close(brine);
+	return upload->error;
+}
+
+/* Is the upload still the one that its handle serves, and in the process that began it? */
+static int
+check_upload(struct brine_upload *upload)
+{
+	if (upload->error)
+		return upload->error;
+	handle_look(upload->brine);
+	if (upload->brine->stream == upload)
+		return 0;
+	upload->error = handle_fail(
+		upload->brine, BRINE_ERROR_CUT_OFF,
+		"the upload was begun by another process or under another uid");
+	return upload->error;
+}
+
+static int
+send_segment(struct brine_upload *upload, enum frame_mark mark, const void *bytes,
+	     size_t len)
+{
+	struct brine *brine = upload->brine;
+	struct brine_reply reply;
+	int result = wire_upload_segment(brine->wire, mark, bytes, len);
+
+	if (!result)
+		result = link_send(brine, &reply);
+	if (result == 1) /* refused early */
+		return stop_upload(upload, reply.result);
+	return result ? stop_upload(upload, result) : 0;
+}
+
+int
+brine_put_write(struct brine_upload *upload, const void *bytes, size_t len)
+{
+	const char *from = bytes;
+	int error;
+
+	if (upload->disabled)
+		return 0;
+	error = check_upload(upload);
+	if (!error && len > upload->length - upload->written &&
+	    upload->length != BRINE_UNKNOWN)
+		return handle_fail(
+			upload->brine, BRINE_ERROR_BAD_ARGUMENT,
+			"more bytes were written than the %llu that were announced",
+			(unsigned long long)upload->length);
+	while (!error && len) {
+		size_t some = len < FRAME_SEGMENT_MAX ? len : FRAME_SEGMENT_MAX;
+
+		error = send_segment(upload, FRAME_MORE, from, some);
+		upload->written += some;
+		from += some;
+		len -= some;
+	}
+	return error;
+}
+
+static int
+finish(struct brine_upload *upload, uint64_t *ret_version)
+{
+	struct brine *brine = upload->brine;
+	struct brine_reply reply;
+	int error = check_upload(upload);
+
+	if (error)
+		return error;
+	error = send_segment(upload, FRAME_LAST, NULL, 0);
+	if (error)
+		return error;
+	if (link_next(brine, &reply) != 1)
+		return stop_upload(upload, -BRINE_ERROR_BAD_PEER);
+	if (call_result(brine, reply.result) == BRINE_DONE && ret_version)
+		*ret_version = reply.meta.version;
+	link_settle(brine);
+	return reply.result;
+}
+
+static void
+free_upload(struct brine_upload **upload)
+{
+	if ((*upload)->brine->stream == *upload)
+		(*upload)->brine->stream = NULL;
+	free(*upload);
+	*upload = NULL;
+}
+
+int
+brine_put_finish(struct brine_upload **upload, uint64_t *ret_version)
+{
+	struct brine *brine = (*upload)->brine;
+	uint64_t length = (*upload)->length, written = (*upload)->written;
+	int result = BRINE_DONE;
+
+	if ((*upload)->disabled) {
+		free_upload(upload);
+		return result;
+	}
+	if (!(*upload)->error && length != BRINE_UNKNOWN && written != length) {
+		brine_put_abort(upload);
+		return handle_fail(
+			brine, BRINE_ERROR_BAD_ARGUMENT,
+			"%llu bytes were announced and %llu written; nothing was stored",
+			(unsigned long long)length, (unsigned long long)written);
+	}
+	result = finish(*upload, ret_version);
+	free_upload(upload);
+	return result;
+}
+
+void
+brine_put_abort(struct brine_upload **upload)
+{
+	struct brine *brine;
+	struct brine_reply reply;
+
+	if (!upload || !*upload)
+		return;
+	brine = (*upload)->brine;
+	/* The daemon answers an aborted body with an error: that answer belongs to nobody else. */
+	if (!(*upload)->disabled && !check_upload(*upload) &&
+	    !send_segment(*upload, FRAME_ABORT, NULL, 0)) {
+		link_next(brine, &reply);
+		link_settle(brine);
+	}
+	free_upload(upload);
+}
+
+/* ---- up from a descriptor */
+
+/* Reads on until the buffer is full or the source ends. Returns the bytes, or an error. */
+static int64_t
+read_source(struct brine *brine, int fd, char *to, size_t size)
+{
+	size_t have = 0;
+	ssize_t bytes;
+
+	while (have < size) {
+		bytes = read(fd, to + have, size - have);
+		if (bytes == 0)
+			break;
+		if (bytes > 0)
+			have += (size_t)bytes;
+		else if (errno != EINTR)
+			return handle_fail(
+				brine, BRINE_ERROR_SOURCE_FAILED,
+				"reading the value failed: %s; nothing was stored",
+				strerror(errno));
+		else if (brine->interrupted && brine->interrupted(brine->interrupted_arg))
+			return handle_fail(brine, BRINE_ERROR_INTERRUPTED,
+					   "reading the value was broken off");
+	}
+	return (int64_t)have;
+}
+
+/* Waits for the source; keeps the daemon's patience meanwhile. */
+static int
+await_source(struct brine_upload *upload, int fd)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLIN };
+	int error = check_upload(upload);
+
+	/* A regular file is always ready, and an error of poll() shows in read(). */
+	while (!error && poll(&poller, 1, SOURCE_PATIENCE_MS) == 0)
+		error = send_segment(upload, FRAME_MORE, NULL, 0);
+	return error;
+}
+
+static int
+copy_source(struct brine_upload *upload, int fd, char *buffer)
+{
+	ssize_t bytes;
+	int error;
+
+	for (;;) {
+		error = await_source(upload, fd);
+		if (error)
+			return error;
+		/* One read, not a full buffer: what is there goes on at once. */
+		bytes = read(fd, buffer, SOURCE_BUFFER);
+		if (bytes == 0)
+			return 0;
+		if (bytes > 0)
+			error = brine_put_write(upload, buffer, (size_t)bytes);
+		else if (errno != EINTR && errno != EAGAIN)
+			error = handle_fail(
+				upload->brine, BRINE_ERROR_SOURCE_FAILED,
+				"reading the value failed: %s; nothing was stored",
+				strerror(errno));
+		else if (errno == EINTR && upload->brine->interrupted &&
+			 upload->brine->interrupted(upload->brine->interrupted_arg))
+			error = handle_fail(upload->brine, BRINE_ERROR_INTERRUPTED,
+					    "reading the value was broken off");
+		if (error)
+			return error;
+	}
+}
+
+/* How much a regular file will give from here on, read being what it gave already. */
+static uint64_t
+source_length(int fd, uint64_t read)
+{
+	struct stat st;
+	off_t at;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return BRINE_UNKNOWN;
+	at = lseek(fd, 0, SEEK_CUR);
+	return at < 0 || at > st.st_size ? BRINE_UNKNOWN
+					 : read + (uint64_t)(st.st_size - at);
+}
+
+static int
+put_large(struct brine *brine, const void *key, size_t key_len, int fd, char *buffer,
+	  const struct brine_put_options *options, uint64_t *ret_version)
+{
+	struct brine_upload *upload;
+	char sentence[HANDLE_MESSAGE_MAX];
+	int error = brine_put_begin(brine, key, key_len, source_length(fd, SOURCE_BUFFER),
+				    options, &upload);
+
+	if (error)
+		return error;
+	error = brine_put_write(upload, buffer, SOURCE_BUFFER);
+	if (!error)
+		error = copy_source(upload, fd, buffer);
+	if (!error)
+		return brine_put_finish(&upload, ret_version);
+	memcpy(sentence, brine->message, sizeof(sentence));
+	brine_put_abort(&upload);
+	memcpy(brine->message, sentence, sizeof(sentence));
+	return error;
+}
+
+int
+brine_put_fd(struct brine *brine, const void *key, size_t key_len, int fd,
+	     const struct brine_put_options *options, uint64_t *ret_version)
+{
+	char *buffer;
+	int64_t bytes;
+	int result;
+
+	if (brine->env.disabled)
+		return BRINE_DONE;
+	buffer = malloc(SOURCE_BUFFER);
+	if (!buffer)
+		return handle_fail(brine, BRINE_ERROR_LOCAL_MEMORY,
+				   "no memory for a buffer");
+	bytes = read_source(brine, fd, buffer, SOURCE_BUFFER);
+	if (bytes < 0)
+		result = (int)bytes;
+	else if ((size_t)bytes < SOURCE_BUFFER)
+		result = brine_put(brine, key, key_len, buffer, (size_t)bytes, options,
+				   ret_version);
+	else
+		result = put_large(brine, key, key_len, fd, buffer, options, ret_version);
+	free(buffer);
+	return result;
+}
+
+/* ---- down */
+
+struct brine_download {
+	struct brine *brine;
+	struct brine_meta meta;
+	bool ended;
+	int error;
+};
+
+int
+brine_get_begin(struct brine *brine, const void *key, size_t key_len,
+		const struct brine_get_options *options,
+		struct brine_download **ret_download)
+{
+	static const struct brine_get_options defaults;
+	const struct brine_get_options *o = options ? options : &defaults;
+	struct brine_request request = {
+		.command = BRINE_GET,
+		.namespace_name = o->namespace_name,
+		.key = key,
+		.key_len = key_len,
+		.max_age_ms = o->max_age_ms,
+		.not_version = o->not_version,
+		.refresh_ms = o->refresh_ms,
+	};
+	struct brine_download *download;
+	struct brine_reply reply;
+	int result;
+
+	if (brine->env.disabled)
+		return BRINE_MISS;
+	download = calloc(1, sizeof(*download));
+	if (!download)
+		return handle_fail(brine, BRINE_ERROR_LOCAL_MEMORY,
+				   "no memory for a download");
+	result = call_request(brine, &request, true, &reply);
+	if (result != BRINE_HIT) {
+		free(download);
+		return result;
+	}
+	download->brine = brine;
+	download->meta = reply.meta;
+	brine->stream = download;
+	*ret_download = download;
+	return BRINE_HIT;
+}
+
+const struct brine_meta *
+brine_download_meta(const struct brine_download *download)
+{
+	return &download->meta;
+}
+
+static int
+fail_download(struct brine_download *download, int error)
+{
+	struct brine *brine = download->brine;
+
+	download->error = call_result(brine, error);
+	if (error == -BRINE_ERROR_CUT_OFF)
+		handle_fail(brine, BRINE_ERROR_CUT_OFF,
+			    "the connection to %s broke in the middle of a value",
+			    brine->place.path);
+	link_settle(brine);
+	return error;
+}
+
+static int
+check_download(struct brine_download *download)
+{
+	if (download->error)
+		return download->error;
+	handle_look(download->brine);
+	if (download->brine->stream == download)
+		return 0;
+	download->error = handle_fail(
+		download->brine, BRINE_ERROR_CUT_OFF,
+		"the download was begun by another process or under another uid");
+	return download->error;
+}
+
+int64_t
+brine_get_read(struct brine_download *download, void *to, size_t size)
+{
+	struct brine *brine = download->brine;
+	int result = check_download(download);
+
+	if (result || download->ended)
+		return result;
+	if (size == 0)
+		return handle_fail(brine, BRINE_ERROR_BAD_ARGUMENT,
+				   "no room to read into");
+	wire_body_into(brine->wire, to, size);
+	for (;;) {
+		result = wire_body_step(brine->wire);
+		if (result < 0)
+			return fail_download(download, result);
+		if (result == WIRE_BODY_END)
+			download->ended = true;
+		if (result == WIRE_BODY_END || brine->wire->incoming.room == 0)
+			return (int64_t)(size - brine->wire->incoming.room);
+		link_move(brine); /* an error shows in the next step */
+	}
+}
+
+/* Leaves the connection usable when little is left of the value. */
+static void
+leave_download(struct brine_download *download)
+{
+	struct brine *brine = download->brine;
+	struct incoming *incoming = &brine->wire->incoming;
+
+	if (download->ended || download->error)
+		link_settle(brine);
+	else if (incoming->known && incoming->length - incoming->taken <= DRAIN_MAX)
+		wire_body_discard(brine->wire);
+	else
+		link_close(brine);
+}
+
+void
+brine_get_end(struct brine_download **download)
+{
+	struct brine *brine;
+
+	if (!download || !*download)
+		return;
+	brine = (*download)->brine;
+	handle_look(brine);
+	if (brine->stream == *download) {
+		if (brine->wire)
+			leave_download(*download);
+		brine->stream = NULL;
+	}
+	free(*download);
+	*download = NULL;
+}
+
+static int
+write_sink(struct brine *brine, int fd, const char *bytes, size_t len)
+{
+	ssize_t written;
+
+	while (len) {
+		written = write(fd, bytes, len);
+		if (written >= 0) {
+			bytes += written;
+			len -= (size_t)written;
+		} else if (errno != EINTR) {
+			return handle_fail(brine, BRINE_ERROR_SINK_FAILED,
+					   "writing the value failed: %s",
+					   strerror(errno));
+		} else if (brine->interrupted &&
+			   brine->interrupted(brine->interrupted_arg)) {
+			return handle_fail(brine, BRINE_ERROR_INTERRUPTED,
+					   "writing the value was broken off");
+		}
+	}
+	return 0;
+}
+
+static int
+copy_to_sink(struct brine_download *download, int fd)
+{
+	char *buffer = malloc(SINK_BUFFER);
+	int64_t bytes;
+	int error = 0;
+
+	if (!buffer)
+		return handle_fail(download->brine, BRINE_ERROR_LOCAL_MEMORY,
+				   "no memory for a buffer");
+	while (!error && (bytes = brine_get_read(download, buffer, SINK_BUFFER)) != 0)
+		error = bytes < 0
+				? (int)bytes
+				: write_sink(download->brine, fd, buffer, (size_t)bytes);
+	free(buffer);
+	return error;
+}
+
+int
+brine_get_fd(struct brine *brine, const void *key, size_t key_len, int fd,
+	     const struct brine_get_options *options, struct brine_meta *ret_meta)
+{
+	struct brine_download *download;
+	struct brine_meta meta;
+	int result = brine_get_begin(brine, key, key_len, options, &download);
+
+	if (result != BRINE_HIT)
+		return result;
+	meta = *brine_download_meta(download);
+	result = copy_to_sink(download, fd);
+	brine_get_end(&download);
+	if (!result && ret_meta)
+		*ret_meta = meta;
+	return result;
+}
