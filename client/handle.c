@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "client/link.h"
+#include "proto/key.h"
 
 #define ALIVE_SIZE 4096
 #define NAMESPACE_DEFAULT "default"
