@@ -150,7 +150,7 @@ datadir_mark_suspect(const char *dir)
 
 	if (dir_fd < 0)
 		return;
-	fd = openat(dir_fd, DATADIR_SUSPECT + 1, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	fd = openat(dir_fd, &DATADIR_SUSPECT[1], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd >= 0)
 		close(fd);
 	fsync(dir_fd);
@@ -166,7 +166,7 @@ is_other_schema(const char *name)
 	if (name[0] != 'v' || name[1] < '0' || name[1] > '9')
 		return false;
 	strtoul(name + 1, &end, 10);
-	return *end == '\0' && strcmp(name, DATADIR_SCHEMA + 1) != 0;
+	return *end == '\0' && strcmp(name, &DATADIR_SCHEMA[1]) != 0;
 }
 
 /* Calls visit for each folder of another schema. */
