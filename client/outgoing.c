@@ -24,7 +24,9 @@ compact(struct outgoing *out)
 {
 	size_t cut = out->count ? out->pieces[out->first].head_at : out->heads_len;
 
-	memmove(out->pieces, out->pieces + out->first, out->count * sizeof(*out->pieces));
+	if (out->count) /* else there may be no array at all */
+		memmove(out->pieces, out->pieces + out->first,
+			out->count * sizeof(*out->pieces));
 	out->first = 0;
 	if (cut == 0)
 		return;
