@@ -25,8 +25,12 @@ LEVELS = [
     {"lease", "pending", "reader", "writer"},
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "request", "transfer"},
+    {"counters", "input", "listener", "outbox", "place", "settings"},
+    {"session"},
+    {"reply"},
     {"dispatch"},
     {"conn"},
+    {"conns"},
     {"server"},
     {"main"},
 ]
@@ -36,7 +40,8 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 
 # What the daemon may use of proto/: all of it where requests are read and answered,
 # and below that only the headers of plain values.
-PROTO_USERS = {"cache", "cache_core", "request", "transfer", "dispatch", "conn", "server", "main"}
+PROTO_USERS = {"cache", "cache_core", "request", "transfer", "counters", "outbox", "session",
+               "reply", "dispatch", "conn", "conns", "server", "main"}
 PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key.h",
                 "proto/slice.h"}
 
@@ -44,7 +49,7 @@ PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key
 FOREIGN = {
     "lmdb.h": {"daemon/store.c"},
     "msgpack": {"proto/message.c"},
-    "uv.h": {"daemon/main.c", "daemon/server.c", "daemon/conn.c"},
+    "uv.h": {"daemon/main.c", "daemon/server.c", "daemon/conn.h", "daemon/conns.h"},
     "ini.h": {"conf/conf.c"},
     "Python.h": "client/python/",
 }

@@ -1,0 +1,232 @@
+/* conns.c - who may connect, whose turn it is, who is sent away.
+ * Owns the connections. Loop thread only. */
+#include "daemon/conns.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/clock.h"
+#include "daemon/conn.h"
+#include "daemon/log.h"
+
+static void
+on_room(void *arg)
+{
+	conn_wake_waiting(arg, WAIT_ROOM);
+}
+
+struct conns *
+conns_new(uv_loop_t *loop, struct sessions *sessions, const struct conns_limits *limits)
+{
+	struct conns *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	all->loop = loop;
+	all->sessions = sessions;
+	all->now_ns = clock_mono_ns();
+	conns_configure(all, limits);
+	cache_on_room(sessions->cache, on_room, all);
+	return all;
+}
+
+void
+conns_free(struct conns **conns)
+{
+	if (!*conns)
+		return;
+	CHECK(!(*conns)->first && !(*conns)->first_dirty && !(*conns)->budget.used);
+	free(*conns);
+	*conns = NULL;
+}
+
+void
+conns_configure(struct conns *conns, const struct conns_limits *limits)
+{
+	conns->connections_max = limits->connections;
+	conns->idle_timeout_ns = limits->idle_timeout_ns;
+	conns->budget.max = limits->receive_size;
+}
+
+unsigned
+conns_count(const struct conns *conns)
+{
+	return (unsigned)conns->sessions->counters.connections;
+}
+
+/* Other users than the daemon's own get at most half of what their fellows leave, so that one of them
+ * cannot shut the others out. */
+static bool
+admitted(const struct conns *all, uint32_t uid)
+{
+	unsigned count = conns_count(all), own = 0;
+
+	if (count >= all->connections_max)
+		return false;
+	if (uid == 0 || uid == all->sessions->own_uid)
+		return true;
+	for (const struct conn *conn = all->first; conn; conn = conn->next)
+		own += conn->uid == uid;
+	return own < (all->connections_max - (count - own) + 1) / 2;
+}
+
+/* Answers a HELLO that is not read. Whether it arrives does not matter. */
+static void
+send_away(struct conns *all, int fd, uint32_t uid, enum error error)
+{
+	struct message header = { 0 };
+	struct outbox outbox;
+
+	all->sessions->counters.connections_refused++;
+	all->sessions->counters.errors[error]++;
+	MESSAGE_SET(&header, ERROR, error, error);
+	MESSAGE_SET(&header, TEXT, text, slice_text(error_text((int)error)));
+	outbox_init(&outbox, &all->sessions->pool, fd, NULL, NULL);
+	outbox_frame(&outbox, FRAME_ERROR, 0, &header);
+	outbox_flush(&outbox, NULL);
+	outbox_done(&outbox);
+	recv(fd, all->buffer, sizeof(all->buffer), MSG_DONTWAIT);
+	close(fd);
+	if (all->leaving || all->now_ns < all->refusal_said_ns)
+		return;
+	all->refusal_said_ns = all->now_ns + 60 * UINT64_C(1000000000);
+	log_warning("refused a client of uid %" PRIu32 ": %u are connected and "
+		    "max_connections is %u; raise it, or look for a program that leaks "
+		    "connections (said once a minute)",
+		    uid, conns_count(all), all->connections_max);
+}
+
+int
+conns_add(struct conns *conns, int fd, uint32_t uid)
+{
+	conns_turn_begin(conns);
+	if (conns->leaving || !admitted(conns, uid)) {
+		send_away(conns, fd, uid,
+			  conns->leaving ? ERROR_SHUTTING_DOWN : ERROR_BUSY);
+		return -1;
+	}
+	return conn_open(conns, fd, uid) ? 0 : -1;
+}
+
+void
+conns_turn_begin(struct conns *conns)
+{
+	conn_turn_begin(conns);
+}
+
+/* One pass over those that are dirty now; who becomes so again waits for the next. */
+static void
+settle_dirty(struct conns *conns)
+{
+	struct conn *conn;
+
+	for (unsigned left = conns->dirty_count; left; left--) {
+		conn = conn_take_dirty(conns);
+		if (!conn)
+			return;
+		conn_turn_begin(conns);
+		conn_settle(conn);
+	}
+}
+
+bool
+conns_turn(struct conns *conns)
+{
+	settle_dirty(conns);
+	if (conns->in_turn) {
+		conns->in_turn = false;
+		cache_turn_end(conns->sessions->cache);
+	}
+	return conns->first_dirty != NULL;
+}
+
+bool
+conns_owing(const struct conns *conns)
+{
+	return conns->owing;
+}
+
+static bool
+late(const struct conns *all, const struct conn *conn)
+{
+	return all->now_ns - conn->moved_ns >= all->idle_timeout_ns;
+}
+
+/* A socket is called writable only when it is three quarters empty. Somebody who reads slowly has made
+ * some room before that. */
+static void
+prod(struct conn *conn)
+{
+	conn->session->outbox.stuck = false;
+	conn_settle(conn);
+}
+
+bool
+conns_sweep(struct conns *conns)
+{
+	struct conn *next;
+
+	conns_turn_begin(conns);
+	conns->owing = false;
+	for (struct conn *conn = conns->first; conn; conn = next) {
+		next = conn->next;
+		if (conn->fd < 0) /* closed for the memory it held */
+			continue;
+		if (!conn_owes(conn)) {
+			if (conn_blocked(conn)) { /* by us: its time does not count */
+				conn->moved_ns = conns->now_ns;
+				conns->owing = true;
+			}
+			continue;
+		}
+		conns->owing = true;
+		if (late(conns, conn) && conn->session->outbox.stuck)
+			prod(conn);
+		if (conn->fd < 0 || !conn_owes(conn) || !late(conns, conn))
+			continue;
+		conn_drop(conn, conn->session->outbox.stuck
+					? "it does not read its replies"
+					: "it does not finish its request");
+	}
+	conn_wake_waiting(conns, WAIT_MEMORY);
+	return conns->owing;
+}
+
+bool
+conns_drop_idle(struct conns *conns)
+{
+	struct conn *worst = NULL;
+
+	for (struct conn *conn = conns->first; conn; conn = conn->next)
+		if (!conn_owes(conn) && !conn->input.len && session_idle(conn->session) &&
+		    (!worst || conn->moved_ns <= worst->moved_ns))
+			worst = conn;
+	if (!worst)
+		return false;
+	conn_close(worst);
+	return true;
+}
+
+void
+conns_leave(struct conns *conns)
+{
+	struct conn *next;
+
+	conns_turn_begin(conns);
+	conns->leaving = true;
+	for (struct conn *conn = conns->first; conn; conn = next) {
+		next = conn->next;
+		session_goaway(conn->session);
+		conn->skip = 0;
+		conn_settle(conn);
+	}
+}
+
+void
+conns_close_all(struct conns *conns)
+{
+	while (conns->first)
+		conn_close(conns->first);
+}

@@ -1,0 +1,529 @@
+/* outbox.c - queues replies and sends them.
+ * Owns queued blocks and downloads; borrows the socket. Loop thread only. */
+#include "daemon/outbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "daemon/log.h"
+
+/* With its head a block fills 16 KiB. */
+#define BLOCK_SIZE (16 * 1024 - 64)
+/* The longest header of a reply: a text, a cursor and every number at once. */
+#define HEAD_MAX 2048
+/* Header of a stream: numbers only, at most 11 bytes each. */
+#define STREAM_HEAD_MAX 256
+/* Free blocks that are kept: 1 MiB. */
+#define POOL_KEEP 64
+#define VECTOR_MAX 64
+/* Calls of sendmsg() before the others have their turn. */
+#define ROUNDS_MAX 4
+
+_Static_assert(OUTBOX_COPY_MAX + HEAD_MAX + FRAME_PREAMBLE_SIZE <= BLOCK_SIZE,
+	       "a copied value and its head fit a block");
+
+/* A run of bytes to send: in `bytes`, where more can be added behind them, or in somebody's memory. */
+struct block {
+	struct block *next;
+	const uint8_t *at;
+	size_t len;
+	void *owner;  /* freed with the block; NULL when the bytes are in the block */
+	bool foreign; /* not in the block */
+	uint8_t bytes[];
+};
+
+/* A value that comes in parts. `head` is what precedes the present part: a preamble and a header, or a
+ * segment's word. */
+struct stream {
+	struct stream *next;
+	struct outbox *outbox;
+	struct download *download;
+	uint32_t id;
+	uint16_t header_len;
+	bool asked; /* for a part that has not come */
+	bool ready; /* head and rest are what to send */
+	bool begun; /* its first byte was sent: nothing else may come in between */
+	bool last;  /* the present part ends it */
+	uint16_t head_at, head_len;
+	struct slice rest;
+	uint8_t head[FRAME_PREAMBLE_SIZE + STREAM_HEAD_MAX];
+};
+
+static void
+account(struct outbox *outbox, size_t bytes)
+{
+	outbox->bytes += bytes;
+	outbox->pool->bytes += bytes;
+}
+
+static void
+discount(struct outbox *outbox, size_t bytes)
+{
+	outbox->bytes -= bytes;
+	outbox->pool->bytes -= bytes;
+}
+
+static struct block *
+block_new(struct outbox_pool *pool)
+{
+	struct block *block = pool->free;
+
+	if (block) {
+		pool->free = block->next;
+		pool->free_count--;
+	} else {
+		block = malloc(sizeof(*block) + BLOCK_SIZE);
+		if (!block)
+			return NULL;
+	}
+	block->next = NULL;
+	block->at = block->bytes;
+	block->len = 0;
+	block->owner = NULL;
+	block->foreign = false;
+	return block;
+}
+
+static void
+block_free(struct outbox_pool *pool, struct block *block)
+{
+	if (block->foreign || pool->free_count == POOL_KEEP) {
+		free(block->owner);
+		free(block);
+		return;
+	}
+	block->next = pool->free;
+	pool->free = block;
+	pool->free_count++;
+}
+
+void
+outbox_pool_done(struct outbox_pool *pool)
+{
+	CHECK(pool->bytes == 0);
+	while (pool->free) {
+		struct block *block = pool->free;
+
+		pool->free = block->next;
+		free(block);
+	}
+	pool->free_count = 0;
+}
+
+void
+outbox_init(struct outbox *outbox, struct outbox_pool *pool, int fd,
+	    void (*on_part)(void *arg), void *arg)
+{
+	*outbox =
+		(struct outbox){ .pool = pool, .fd = fd, .on_part = on_part, .arg = arg };
+}
+
+static void
+pop_block(struct outbox *outbox)
+{
+	struct block *block = outbox->first;
+
+	outbox->first = block->next;
+	if (!outbox->first)
+		outbox->last = NULL;
+	block_free(outbox->pool, block);
+}
+
+static void
+push_block(struct outbox *outbox, struct block *block)
+{
+	if (outbox->last)
+		outbox->last->next = block;
+	else
+		outbox->first = block;
+	outbox->last = block;
+}
+
+static void
+pop_stream(struct outbox *outbox)
+{
+	struct stream *stream = outbox->stream;
+
+	if (stream->ready)
+		discount(outbox, stream->rest.len);
+	outbox->stream = stream->next;
+	if (!outbox->stream)
+		outbox->last_stream = NULL;
+	outbox->stream_count--;
+	download_close(&stream->download);
+	free(stream);
+}
+
+void
+outbox_done(struct outbox *outbox)
+{
+	outbox->fd = -1;
+	while (outbox->first) {
+		discount(outbox, outbox->first->len);
+		pop_block(outbox);
+	}
+	while (outbox->stream)
+		pop_stream(outbox);
+	CHECK(outbox->bytes == 0);
+}
+
+/* Room for size bytes in a row behind what is queued; NULL when there is no memory. */
+static uint8_t *
+reserve(struct outbox *outbox, size_t size)
+{
+	struct block *block = outbox->last;
+
+	if (!block || block->foreign ||
+	    block->at + block->len + size > block->bytes + BLOCK_SIZE) {
+		block = block_new(outbox->pool);
+		if (!block) {
+			outbox->failed = true;
+			return NULL;
+		}
+		push_block(outbox, block);
+	}
+	return (uint8_t *)block->at + block->len;
+}
+
+static void
+commit(struct outbox *outbox, size_t size)
+{
+	outbox->last->len += size;
+	account(outbox, size);
+}
+
+/* Preamble and header at `to`, which has room for them. Returns their length. */
+static size_t
+write_head(uint8_t *to, size_t size, uint8_t kind, uint32_t id,
+	   const struct message *header, struct frame_segment first)
+{
+	struct frame frame = {
+		.version = FRAME_VERSION, .kind = kind, .id = id, .first = first
+	};
+
+	frame.header_len = (uint32_t)message_encode(header, to + FRAME_PREAMBLE_SIZE,
+						    size - FRAME_PREAMBLE_SIZE);
+	CHECK(frame.header_len > 0);
+	frame_write(to, &frame);
+	return FRAME_PREAMBLE_SIZE + frame.header_len;
+}
+
+void
+outbox_frame(struct outbox *outbox, uint8_t kind, uint32_t id,
+	     const struct message *header)
+{
+	const struct frame_segment none = { .mark = FRAME_NONE };
+	uint8_t *to;
+
+	if (outbox->fd < 0)
+		return;
+	to = reserve(outbox, FRAME_PREAMBLE_SIZE + HEAD_MAX);
+	if (to)
+		commit(outbox, write_head(to, FRAME_PREAMBLE_SIZE + HEAD_MAX, kind, id,
+					  header, none));
+}
+
+/* Queues bytes that are elsewhere. Takes owner. */
+static void
+push_foreign(struct outbox *outbox, struct slice bytes, void *owner)
+{
+	struct block *block = malloc(sizeof(*block));
+
+	if (!block) {
+		free(owner);
+		outbox->failed = true;
+		return;
+	}
+	*block = (struct block){
+		.at = bytes.data, .len = bytes.len, .owner = owner, .foreign = true
+	};
+	push_block(outbox, block);
+	account(outbox, bytes.len);
+}
+
+/* Makes what is left of borrowed bytes the outbox's own. */
+static void
+keep_foreign(struct outbox *outbox)
+{
+	struct block *block = outbox->first;
+	void *copy;
+
+	while (block && (!block->foreign || block->owner))
+		block = block->next;
+	if (!block)
+		return;
+	copy = malloc(block->len);
+	if (!copy) {
+		discount(outbox, block->len);
+		block->len = 0;
+		outbox->failed = true;
+		return;
+	}
+	memcpy(copy, block->at, block->len);
+	block->at = block->owner = copy;
+}
+
+void
+outbox_value(struct outbox *outbox, uint32_t id, const struct message *header,
+	     struct slice value, void *owner)
+{
+	const struct frame_segment first = { .mark = FRAME_LAST,
+					     .len = (uint32_t)value.len };
+	bool copied = value.len <= OUTBOX_COPY_MAX;
+	size_t size = FRAME_PREAMBLE_SIZE + HEAD_MAX + (copied ? value.len : 0);
+	uint8_t *to = outbox->fd < 0 ? NULL : reserve(outbox, size);
+	size_t len;
+
+	if (!to) {
+		free(owner);
+		return;
+	}
+	len = write_head(to, FRAME_PREAMBLE_SIZE + HEAD_MAX, FRAME_REPLY, id, header,
+			 first);
+	if (copied) {
+		if (value.len)
+			memcpy(to + len, value.data, value.len);
+		commit(outbox, len + value.len);
+		free(owner);
+		return;
+	}
+	commit(outbox, len);
+	push_foreign(outbox, value, owner);
+	if (owner || outbox->failed)
+		return;
+	/* Borrowed: most of it fits the socket, and what does not is copied. An error shows again at the
+	 * next flush. */
+	outbox_flush(outbox, NULL);
+	keep_foreign(outbox);
+}
+
+/* ---- streams */
+
+/* The value failed before a byte of it was sent: that is an ordinary error. */
+static void
+refuse_stream(struct outbox *outbox, enum error error)
+{
+	struct message header = { 0 };
+	uint32_t id = outbox->stream->id;
+
+	MESSAGE_SET(&header, ERROR, error, error);
+	MESSAGE_SET(&header, TEXT, text, slice_text(error_text((int)error)));
+	pop_stream(outbox);
+	outbox_frame(outbox, FRAME_ERROR, id, &header);
+}
+
+static void
+set_head(struct stream *stream, const struct frame_segment *segment)
+{
+	if (stream->begun) {
+		frame_write_segment(stream->head, segment);
+		stream->head_len = FRAME_WORD_SIZE;
+	} else {
+		const struct frame frame = {
+			.version = FRAME_VERSION,
+			.kind = FRAME_REPLY,
+			.id = stream->id,
+			.header_len = stream->header_len,
+			.first = *segment,
+		};
+
+		frame_write(stream->head, &frame);
+		stream->head_len = FRAME_PREAMBLE_SIZE + stream->header_len;
+	}
+	stream->head_at = 0;
+}
+
+static void
+part_arrived(void *arg, const struct part *part)
+{
+	struct stream *stream = arg;
+	struct outbox *outbox = stream->outbox;
+	struct frame_segment segment = { .mark = part->last ? FRAME_LAST : FRAME_MORE,
+					 .len = (uint32_t)part->bytes.len };
+
+	CHECK(stream->asked && part->bytes.len <= FRAME_SEGMENT_MAX);
+	stream->asked = false;
+	if (part->error && !stream->begun) {
+		refuse_stream(outbox, part->error);
+		outbox->on_part(outbox->arg);
+		return;
+	}
+	if (part->error)
+		segment = (struct frame_segment){ .mark = FRAME_ABORT,
+						  .error = part->error };
+	set_head(stream, &segment);
+	stream->rest = part->error ? slice(NULL, 0) : part->bytes;
+	stream->last = part->last || part->error;
+	stream->ready = true;
+	account(outbox, stream->rest.len);
+	outbox->on_part(outbox->arg);
+}
+
+void
+outbox_stream(struct outbox *outbox, uint32_t id, const struct message *header,
+	      struct download *download)
+{
+	struct stream *stream = outbox->fd < 0 ? NULL : calloc(1, sizeof(*stream));
+
+	if (!stream) {
+		outbox->failed = outbox->fd >= 0;
+		download_close(&download);
+		return;
+	}
+	stream->outbox = outbox;
+	stream->download = download;
+	stream->id = id;
+	stream->header_len = (uint16_t)message_encode(
+		header, stream->head + FRAME_PREAMBLE_SIZE, STREAM_HEAD_MAX);
+	CHECK(stream->header_len > 0);
+	if (outbox->last_stream)
+		outbox->last_stream->next = stream;
+	else
+		outbox->stream = stream;
+	outbox->last_stream = stream;
+	outbox->stream_count++;
+}
+
+/* Asks for the next part, if it is time to; it may be there at once. */
+static void
+ask_part(struct outbox *outbox)
+{
+	struct stream *stream = outbox->stream;
+
+	if (!stream || stream->asked || stream->ready)
+		return;
+	stream->asked = true;
+	download_next(stream->download, part_arrived, stream);
+}
+
+/* len bytes of the present part left. */
+static void
+advance_stream(struct outbox *outbox, size_t len)
+{
+	struct stream *stream = outbox->stream;
+	size_t head = (size_t)(stream->head_len - stream->head_at);
+
+	if (head > len)
+		head = len;
+	stream->begun = stream->begun || len > 0;
+	stream->head_at = (uint16_t)(stream->head_at + head);
+	len -= head;
+	stream->rest.data = (const uint8_t *)stream->rest.data + len;
+	stream->rest.len -= len;
+	discount(outbox, len);
+	if (stream->rest.len || stream->head_at < stream->head_len)
+		return;
+	stream->ready = false;
+	if (stream->last)
+		pop_stream(outbox);
+}
+
+/* ---- sending */
+
+static int
+add_vector(struct iovec *vectors, int count, const void *at, size_t len)
+{
+	if (!len)
+		return count;
+	vectors[count] = (struct iovec){ .iov_base = (void *)at, .iov_len = len };
+	return count + 1;
+}
+
+/* What to send next. */
+static int
+gather(const struct outbox *outbox, struct iovec vectors[static VECTOR_MAX])
+{
+	const struct stream *stream = outbox->stream;
+	const struct block *block = stream && stream->begun ? NULL : outbox->first;
+	int count = 0;
+
+	for (; block && count < VECTOR_MAX - 2; block = block->next)
+		count = add_vector(vectors, count, block->at, block->len);
+	if (block || !stream || !stream->ready)
+		return count;
+	count = add_vector(vectors, count, stream->head + stream->head_at,
+			   (size_t)(stream->head_len - stream->head_at));
+	return add_vector(vectors, count, stream->rest.data, stream->rest.len);
+}
+
+static void
+advance(struct outbox *outbox, size_t len)
+{
+	while (outbox->first && !(outbox->stream && outbox->stream->begun)) {
+		struct block *block = outbox->first;
+		size_t here = block->len < len ? block->len : len;
+
+		block->at += here;
+		block->len -= here;
+		len -= here;
+		discount(outbox, here);
+		if (block->len)
+			return;
+		pop_block(outbox);
+	}
+	if (len)
+		advance_stream(outbox, len);
+}
+
+static size_t
+total(const struct iovec *vectors, int count)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < count; i++)
+		sum += vectors[i].iov_len;
+	return sum;
+}
+
+/* One sendmsg(). Returns 1 when all of it left and there may be more, 0 when there is nothing to send or
+ * the socket is full, -1 when the client is gone. */
+static int
+send_round(struct outbox *outbox, size_t *ret_sent)
+{
+	struct iovec vectors[VECTOR_MAX];
+	struct msghdr message = { .msg_iov = vectors };
+	int count = gather(outbox, vectors);
+	size_t wanted = total(vectors, count);
+	ssize_t sent;
+
+	outbox->stuck = false;
+	if (!count)
+		return 0;
+	message.msg_iovlen = (size_t)count;
+	outbox->pool->sends++;
+	do
+		sent = sendmsg(outbox->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)
+		return -1;
+	if (sent > 0) {
+		advance(outbox, (size_t)sent);
+		*ret_sent += (size_t)sent;
+	}
+	outbox->stuck = sent < 0 || (size_t)sent < wanted;
+	return !outbox->stuck;
+}
+
+int
+outbox_flush(struct outbox *outbox, size_t *ret_sent)
+{
+	size_t sent = 0;
+	int result = 1;
+
+	for (int round = 0; result > 0 && round < ROUNDS_MAX; round++) {
+		ask_part(outbox);
+		result = outbox->failed ? -1 : send_round(outbox, &sent);
+	}
+	/* Out of rounds: the socket is writable, so the loop comes back at once. */
+	if (result > 0 && (outbox->first || outbox->stream)) {
+		ask_part(outbox);
+		outbox->stuck =
+			outbox->first || (outbox->stream && outbox->stream->ready);
+	}
+	if (ret_sent)
+		*ret_sent = sent;
+	return result < 0 ? -1 : 0;
+}

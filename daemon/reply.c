@@ -1,0 +1,194 @@
+/* reply.c - answers to frames. Owns nothing; what it takes goes to the outbox. Loop thread only. */
+#include "daemon/reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/clock.h"
+#include "daemon/log.h"
+
+void
+reply_error(struct session *session, uint32_t id, enum error error, uint64_t detail,
+	    const char *text)
+{
+	struct message header = { 0 };
+	struct slice sentence = slice_text(text ? text : error_text((int)error));
+
+	session->all->counters.errors[error]++;
+	if (sentence.len > MESSAGE_TEXT_MAX)
+		sentence.len = MESSAGE_TEXT_MAX;
+	MESSAGE_SET(&header, ERROR, error, error);
+	MESSAGE_SET(&header, TEXT, text, sentence);
+	if (detail)
+		MESSAGE_SET(&header, DETAIL, detail, detail);
+	outbox_frame(&session->outbox, FRAME_ERROR, id, &header);
+}
+
+static void
+drop(const struct answer *answer)
+{
+	struct download *download = answer->download;
+
+	free(answer->owner);
+	download_close(&download);
+}
+
+static void
+put_meta(struct message *header, const struct answer *answer)
+{
+	MESSAGE_SET(header, VERSION, version, answer->version);
+	MESSAGE_SET(header, LENGTH, length, answer->length);
+	MESSAGE_SET(header, WRITER, writer_uid, answer->writer_uid);
+	if (answer->codec)
+		MESSAGE_SET(header, CODEC, codec, answer->codec);
+	if (answer->object_kind)
+		MESSAGE_SET(header, OBJECT_KIND, object_kind, answer->object_kind);
+	if (answer->age_ms)
+		MESSAGE_SET(header, AGE, age_ms, answer->age_ms);
+	if (answer->ttl_left_ms != TTL_NEVER)
+		MESSAGE_SET(header, TTL_LEFT, ttl_left_ms, answer->ttl_left_ms);
+	if (answer->cost_us)
+		MESSAGE_SET(header, COST, cost_us, answer->cost_us);
+}
+
+/* The cache's lines, as many whole ones as fit a segment beside the daemon's own. */
+static void
+reply_stats(struct session *session, uint32_t id, const struct answer *answer)
+{
+	const struct message header = { 0 };
+	char own[COUNTERS_TEXT_MAX];
+	size_t own_len = counters_write(&session->all->counters, clock_mono_ns(), own);
+	const char *lines = answer->value.data;
+	size_t len = answer->value.len;
+	char *all;
+
+	if (len + own_len > FRAME_SEGMENT_MAX) {
+		const char *end = memrchr(lines, '\n', FRAME_SEGMENT_MAX - own_len);
+
+		len = end ? (size_t)(end - lines) + 1 : 0;
+	}
+	all = malloc(own_len + len);
+	if (!all) {
+		drop(answer);
+		reply_error(session, id, ERROR_NO_MEMORY, 0, NULL);
+		return;
+	}
+	memcpy(all, own, own_len);
+	if (len)
+		memcpy(all + own_len, lines, len);
+	drop(answer);
+	outbox_value(&session->outbox, id, &header, slice(all, own_len + len), all);
+}
+
+static void
+reply_done(struct session *session, uint32_t id, enum reply_form form,
+	   const struct answer *answer)
+{
+	struct message header = { 0 };
+	struct outbox *outbox = &session->outbox;
+
+	switch (form) {
+	case REPLY_VALUE:
+		put_meta(&header, answer);
+		if (answer->download)
+			outbox_stream(outbox, id, &header, answer->download);
+		else
+			outbox_value(outbox, id, &header, answer->value, answer->owner);
+		return;
+	case REPLY_PAGE:
+		MESSAGE_SET(&header, COUNT, count, answer->count);
+		if (answer->cursor.len)
+			MESSAGE_SET(&header, CURSOR, cursor, answer->cursor);
+		if (!answer->count)
+			break;
+		outbox_value(outbox, id, &header, answer->value, answer->owner);
+		return;
+	case REPLY_STATS:
+		reply_stats(session, id, answer);
+		return;
+	case REPLY_META:
+		put_meta(&header, answer);
+		break;
+	case REPLY_TOUCHED:
+		MESSAGE_SET(&header, STATUS, status, STATUS_DONE);
+		MESSAGE_SET(&header, VERSION, version, answer->version);
+		break;
+	case REPLY_VERSION:
+		MESSAGE_SET(&header, VERSION, version, answer->version);
+		break;
+	case REPLY_STATUS:
+		MESSAGE_SET(&header, STATUS, status, STATUS_DONE);
+		break;
+	case REPLY_EMPTY:
+		break;
+	}
+	drop(answer);
+	outbox_frame(outbox, FRAME_REPLY, id, &header);
+}
+
+void
+reply_answer(struct session *session, uint32_t id, enum reply_form form,
+	     const struct answer *answer)
+{
+	struct message header = { 0 };
+
+	if (session_gone(session)) {
+		drop(answer);
+		return;
+	}
+	switch (answer->kind) {
+	case ANSWER_DONE:
+		reply_done(session, id, form, answer);
+		return;
+	case ANSWER_MISS:
+		MESSAGE_SET(&header, STATUS, status, STATUS_MISS);
+		outbox_frame(&session->outbox, FRAME_REPLY, id, &header);
+		break;
+	case ANSWER_ERROR:
+		reply_error(session, id, answer->error, answer->detail, answer->text);
+		break;
+	}
+	drop(answer);
+}
+
+static bool
+may_bring_value(enum reply_form form)
+{
+	return form == REPLY_VALUE || form == REPLY_PAGE || form == REPLY_STATS;
+}
+
+static void
+answered(struct session *session, uint32_t id, enum reply_form form,
+	 const struct answer *answer)
+{
+	reply_answer(session, id, form, answer);
+	session_settle(session, may_bring_value(form));
+}
+
+#define X(name)                                                                          \
+	static void answered_##name(void *arg, uint32_t id, const struct answer *answer) \
+	{                                                                                \
+		answered(arg, id, REPLY_##name, answer);                                 \
+	}
+REPLY_FORMS(X)
+#undef X
+
+struct later
+reply_later(struct session *session, uint32_t id, enum reply_form form)
+{
+	static void (*const callbacks[])(void *, uint32_t, const struct answer *) = {
+#define X(name) [REPLY_##name] = answered_##name,
+		REPLY_FORMS(X)
+#undef X
+	};
+
+	return session_expect(session, id, may_bring_value(form), callbacks[form]);
+}
+
+void
+reply_now(struct session *session, uint32_t id, enum reply_form form,
+	  const struct answer *answer)
+{
+	session_unexpect(session, may_bring_value(form));
+	reply_answer(session, id, form, answer);
+}

@@ -1,0 +1,137 @@
+/* session.c - one client's state between its requests.
+ * Owns outbox, payer and a running upload. Loop thread only. */
+#include "daemon/session.h"
+
+#include <stdlib.h>
+
+#include "daemon/log.h"
+
+/* Bytes of replies that may wait for one client. One value more can come on top. */
+#define OUTPUT_MAX (512u * 1024)
+/* The same for all clients together: above it, only who has nothing waiting may ask. */
+#define OUTPUT_TOTAL_MAX (64u * 1024 * 1024)
+#define STREAMS_MAX 16
+/* Answers to come, and of these values. */
+#define OUTSTANDING_MAX 4096
+#define VALUES_MAX 64
+
+struct session *
+session_open(struct sessions *all, int fd, uint32_t uid, void (*on_output)(void *arg),
+	     void *arg)
+{
+	struct session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return NULL;
+	session->payer = payer_new(all->cache);
+	if (!session->payer) {
+		free(session);
+		return NULL;
+	}
+	session->all = all;
+	session->uid = uid;
+	session->references = 1;
+	session->on_output = on_output;
+	session->arg = arg;
+	outbox_init(&session->outbox, &all->pool, fd, on_output, arg);
+	session->next = all->first;
+	if (all->first)
+		all->first->previous = session;
+	all->first = session;
+	return session;
+}
+
+static void
+session_free(struct session *session)
+{
+	if (session->previous)
+		session->previous->next = session->next;
+	else
+		session->all->first = session->next;
+	if (session->next)
+		session->next->previous = session->previous;
+	free(session);
+}
+
+static void
+release(struct session *session)
+{
+	if (--session->references == 0)
+		session_free(session);
+}
+
+void
+session_close(struct session **session)
+{
+	struct session *gone = *session;
+
+	if (!gone)
+		return;
+	*session = NULL;
+	outbox_done(&gone->outbox);
+	upload_abort(&gone->upload);
+	payer_release(&gone->payer);
+	release(gone);
+}
+
+struct later
+session_expect(struct session *session, uint32_t id, bool value,
+	       void (*answered)(void *, uint32_t, const struct answer *))
+{
+	session->references++;
+	session->values += value;
+	return (struct later){ .answered = answered, .arg = session, .id = id };
+}
+
+void
+session_unexpect(struct session *session, bool value)
+{
+	session->values -= value;
+	session->references--;
+	CHECK(session->references > 0);
+}
+
+void
+session_settle(struct session *session, bool value)
+{
+	session->values -= value;
+	if (!session_gone(session))
+		session->on_output(session->arg);
+	release(session);
+}
+
+bool
+session_full(const struct session *session)
+{
+	const struct outbox *outbox = &session->outbox;
+
+	return outbox->bytes > OUTPUT_MAX || outbox->stream_count >= STREAMS_MAX ||
+	       session->values >= VALUES_MAX ||
+	       session_outstanding(session) >= OUTSTANDING_MAX ||
+	       (outbox->bytes && outbox->pool->bytes > OUTPUT_TOTAL_MAX);
+}
+
+void
+session_goaway(struct session *session)
+{
+	struct message header = { 0 };
+	uint32_t last = session->next_id - 1;
+
+	/* A value that is not here whole was not executed. */
+	if (session->body == BODY_UPLOAD)
+		last--;
+	upload_abort(&session->upload);
+	session->body = BODY_NONE;
+	MESSAGE_SET(&header, LAST_ID, last_id, last);
+	outbox_frame(&session->outbox, FRAME_GOAWAY, 0, &header);
+}
+
+void
+sessions_done(struct sessions *all)
+{
+	while (all->first) {
+		CHECK(session_gone(all->first));
+		session_free(all->first);
+	}
+	outbox_pool_done(&all->pool);
+}

@@ -1,0 +1,94 @@
+/* session.h - what the daemon remembers of one client: who it is, which request comes next, what it is
+ * owed. A session outlives its connection for as long as answers are on their way to it: those are
+ * dropped. Loop thread only. */
+#ifndef DAEMON_SESSION_H
+#define DAEMON_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/cache.h"
+#include "daemon/counters.h"
+#include "daemon/outbox.h"
+
+/* What all sessions share; the owner fills in the first lines. */
+struct sessions {
+	struct cache *cache; /* borrowed */
+	const char *data;    /* the data directory, for messages; borrowed */
+	uint32_t release;    /* major * 65536 + minor * 256 + patch */
+	uint32_t own_uid;    /* it and uid 0 see the figures of all users */
+	struct counters counters;
+	struct outbox_pool pool;
+	struct session *first; /* all of them, those without a connection too */
+};
+
+/* The body of the last request, when it is still arriving. */
+enum session_body {
+	BODY_NONE,
+	BODY_UPLOAD,
+	BODY_DISCARD, /* the request is answered already */
+};
+
+struct session {
+	struct sessions *all;
+	struct session *previous, *next;
+	struct outbox outbox;
+	struct payer *payer;
+	uint32_t uid;
+	uint32_t next_id;
+	unsigned references; /* the connection's, and one for each answer to come */
+	unsigned values;     /* answers to come that may bring a value */
+	bool greeted;        /* HELLO came */
+	enum session_body body;
+	struct upload *upload;  /* with BODY_UPLOAD */
+	uint64_t upload_length; /* as announced; UINT64_MAX: not */
+	uint64_t upload_received;
+	void (*on_output)(
+		void *arg); /* the outbox has something, and it is not the client's turn */
+	void *arg;
+};
+
+/* Returns NULL when there is no memory. fd is borrowed until session_close(). */
+struct session *session_open(struct sessions *all, int fd, uint32_t uid,
+			     void (*on_output)(void *arg), void *arg);
+/* The connection is gone; so is *session for its holder. NULL is fine. */
+void session_close(struct session **session);
+
+/* An answer to this session will come later (value: it may bring a value); it was given at once after
+ * all; it came. The last may free the session. */
+struct later session_expect(struct session *session, uint32_t id, bool value,
+			    void (*answered)(void *, uint32_t, const struct answer *));
+void session_unexpect(struct session *session, bool value);
+void session_settle(struct session *session, bool value);
+
+static inline bool
+session_gone(const struct session *session)
+{
+	return session->outbox.fd < 0;
+}
+
+/* Answers that are to come. */
+static inline unsigned
+session_outstanding(const struct session *session)
+{
+	return session->references - !session_gone(session);
+}
+
+/* No answers to come, nothing to send. */
+static inline bool
+session_idle(const struct session *session)
+{
+	return !session_outstanding(session) && outbox_empty(&session->outbox);
+}
+
+/* Must not give the daemon more work until something was answered or sent. */
+bool session_full(const struct session *session);
+
+/* Tells the client that nothing after the last complete request will be executed. */
+void session_goaway(struct session *session);
+
+/* Frees sessions that still waited for answers when the cache was closed. */
+void sessions_done(struct sessions *all);
+
+#endif
