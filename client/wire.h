@@ -86,6 +86,16 @@ int wire_body_step(struct brine_wire *wire);
 /* Lets the rest of a streamed body pass unseen. */
 void wire_body_discard(struct brine_wire *wire);
 
+/* ---- between the wire's own files */
+
+/* Opens the body of the reply that stands in incoming.reply (asked: NULL for a frame that is no reply). */
+void body_open(struct brine_wire *wire, const struct frame *frame,
+	       const struct asked *asked, const struct message *message);
+/* Reads on in it. Returns 1 at its end, 0 (needs more bytes or room) or the error that broke the wire. */
+int body_read(struct brine_wire *wire);
+/* Some of its bytes are where they belong. */
+void body_advance(struct incoming *incoming, size_t bytes);
+
 /* The wire is of no more use; says why. Returns the error, negative. */
 int wire_break(struct brine_wire *wire, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
