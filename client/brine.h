@@ -383,7 +383,8 @@ int brine_put_begin(struct brine *brine, const void *key, size_t key_len, uint64
 		    const struct brine_put_options *options,
 		    struct brine_upload **ret_upload);
 /* Sends all of it before it returns; each call costs at least one segment, so prefer 64 KiB to 64 B. After
- * an error the value is not stored: call brine_put_abort(). An early refusal is reported here. */
+ * an error the value is not stored: call brine_put_abort(). An early refusal is reported here. A write of no
+ * bytes says that the source is slow, not dead: one each 10 s keeps the daemon waiting. */
 int brine_put_write(struct brine_upload *upload, const void *bytes, size_t len);
 /* Takes the upload, in every case. -BRINE_ERROR_BAD_ARGUMENT when length bytes were announced and fewer came. */
 int brine_put_finish(struct brine_upload **upload, uint64_t *ret_version);

@@ -156,14 +156,16 @@ brine_put_write(struct brine_upload *upload, const void *bytes, size_t len)
 			upload->brine, BRINE_ERROR_BAD_ARGUMENT,
 			"more bytes were written than the %llu that were announced",
 			(unsigned long long)upload->length);
-	while (!error && len) {
+	if (error)
+		return error;
+	do {
 		size_t some = len < FRAME_SEGMENT_MAX ? len : FRAME_SEGMENT_MAX;
 
 		error = send_segment(upload, FRAME_MORE, from, some);
 		upload->written += some;
 		from += some;
 		len -= some;
-	}
+	} while (!error && len);
 	return error;
 }
 
