@@ -1,0 +1,239 @@
+/* get.c - brine get: writes a value out, however long it is, in bounded memory. */
+#include <endian.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/cli/command.h"
+#include "client/cli/json.h"
+#include "client/cli/operand.h"
+#include "client/cli/progress.h"
+#include "client/cli/report.h"
+#include "client/cli/sink.h"
+#include "client/cli/utf8.h"
+
+/* A value up to here is looked at whole before the first byte of it is written. */
+#define GET_WHOLE (1u << 20)
+
+struct getting {
+	struct cli *cli;
+	struct brine_download *download;
+	char *buffer; /* GET_WHOLE */
+	struct sink sink;
+	bool open; /* the sink */
+	char last; /* byte that was written */
+};
+
+static struct brine_get_options
+get_options(const struct options *options)
+{
+	/* Rounded up, as 0 would be any age. */
+	return (struct brine_get_options){
+		.max_age_ms = options->number[OPTION_MAX_AGE] / 1000 +
+			      (options->number[OPTION_MAX_AGE] % 1000 != 0),
+	};
+}
+
+static int
+miss(const struct cli *cli)
+{
+	return report_miss(cli, "no such object: %s", cli->operands[0]);
+}
+
+static int
+report_sink(const struct getting *getting, int error)
+{
+	report(getting->cli, "cannot write to %s: %s", getting->sink.name,
+	       strerror(-error));
+	return EXIT_OTHER;
+}
+
+static int
+write_out(struct getting *getting, const void *bytes, size_t len)
+{
+	int result = 0;
+
+	if (!getting->open)
+		result = sink_open(&getting->sink,
+				   getting->cli->options.text[OPTION_OUTPUT]);
+	if (result) {
+		getting->sink.name = getting->cli->options.text[OPTION_OUTPUT];
+		return report_sink(getting, result);
+	}
+	getting->open = true;
+	if (!len)
+		return EXIT_DONE;
+	getting->last = ((const char *)bytes)[len - 1];
+	result = sink_write(&getting->sink, bytes, len);
+	return result ? report_sink(getting, result) : EXIT_DONE;
+}
+
+/* A prompt stands on a line of its own; a pipe and a file get the value and nothing else. */
+static int
+finish(struct getting *getting)
+{
+	int result;
+
+	if (getting->sink.fd == STDOUT_FILENO && getting->last != '\n' &&
+	    isatty(STDOUT_FILENO))
+		sink_write(&getting->sink, "\n", 1);
+	result = sink_finish(&getting->sink);
+	return result ? report_sink(getting, result) : EXIT_DONE;
+}
+
+/* Fills the buffer. Returns the count, less than its size only at the end, or a negative error. */
+static int64_t
+read_some(struct getting *getting)
+{
+	int64_t have = 0, count;
+
+	do {
+		count = brine_get_read(getting->download, getting->buffer + have,
+				       GET_WHOLE - (size_t)have);
+		if (count < 0)
+			return count;
+		have += count;
+	} while (count && have < GET_WHOLE);
+	return have;
+}
+
+/* Bytes that fail their checksum are no value: as long as none was written, that is a miss. */
+static int
+report_read(const struct getting *getting, int64_t error)
+{
+	if (error == -BRINE_ERROR_DAMAGED && !getting->open)
+		return miss(getting->cli);
+	return report_failure(getting->cli, (int)error);
+}
+
+static int
+write_integer(struct getting *getting, int64_t count)
+{
+	uint64_t bits;
+	char text[24];
+	int len;
+
+	if (count != sizeof(bits)) {
+		report(getting->cli,
+		       "an integer of %" PRId64 " bytes, not 8: what stored it?", count);
+		return EXIT_OTHER;
+	}
+	memcpy(&bits, getting->buffer, sizeof(bits));
+	len = snprintf(text, sizeof(text), "%" PRId64, (int64_t)le64toh(bits));
+	return write_out(getting, text, (size_t)len);
+}
+
+static int
+copy(struct getting *getting, struct progress *progress)
+{
+	bool counter = brine_download_meta(getting->download)->kind == BRINE_COUNTER;
+	int64_t count;
+	int status;
+
+	do {
+		count = read_some(getting);
+		if (count < 0)
+			return report_read(getting, count);
+		status = counter ? write_integer(getting, count)
+				 : write_out(getting, getting->buffer, (size_t)count);
+		progress_add(progress, (size_t)count);
+	} while (status == EXIT_DONE && count == GET_WHOLE);
+	return status;
+}
+
+static int
+get_bytes(struct getting *getting)
+{
+	struct cli *cli = getting->cli;
+	const struct brine_meta *meta = brine_download_meta(getting->download);
+	bool shown = report_to_person(cli) &&
+		     (cli->options.text[OPTION_OUTPUT] || !isatty(STDOUT_FILENO));
+	struct progress progress;
+	int status;
+
+	progress_begin(&progress, shown, meta->length);
+	status = copy(getting, &progress);
+	progress_end(&progress);
+	if (status == EXIT_DONE)
+		status = finish(getting);
+	if (status != EXIT_DONE && getting->open)
+		sink_abandon(&getting->sink);
+	return status;
+}
+
+/* "value" of a text or an integer, "value_base64" of other bytes. */
+static void
+write_json(const struct cli *cli, const struct operand_key *key,
+	   const struct brine_value *value)
+{
+	const struct brine_meta *meta = brine_value_meta(value);
+	const void *bytes = brine_value_data(value);
+	size_t len = brine_value_len(value);
+	struct json json;
+	uint64_t bits;
+
+	json_begin(&json, stdout);
+	operand_write_key(&json, cli, key->bytes, key->len);
+	operand_write_meta(&json, meta, false);
+	if (meta->kind == BRINE_COUNTER && len == sizeof(bits)) {
+		memcpy(&bits, bytes, sizeof(bits));
+		json_integer(&json, "value", (int64_t)le64toh(bits));
+	} else if (utf8_valid(bytes, len)) {
+		json_string(&json, "value", bytes, len);
+	} else {
+		json_base64(&json, "value_base64", bytes, len);
+	}
+	json_end(&json);
+}
+
+static int
+get_json(struct cli *cli, const struct operand_key *key,
+	 const struct brine_get_options *options)
+{
+	struct brine_value *value;
+	int result = brine_get(cli->brine, key->bytes, key->len, options, &value);
+
+	if (result == BRINE_MISS)
+		return miss(cli);
+	if (result < 0)
+		return report_failure(cli, result);
+	write_json(cli, key, value);
+	brine_value_release(&value);
+	return EXIT_DONE;
+}
+
+int
+command_get(struct cli *cli)
+{
+	struct brine_get_options options = get_options(&cli->options);
+	struct getting getting = { .cli = cli, .last = '\n' };
+	struct operand_key key;
+	int status = operand_key(cli, cli->operands[0], &key);
+	int result;
+
+	if (status != EXIT_DONE)
+		return status;
+	if (option_given(&cli->options, OPTION_JSON)) {
+		if (option_given(&cli->options, OPTION_OUTPUT))
+			return report_usage(cli,
+					    "--json and --output exclude each other.");
+		return get_json(cli, &key, &options);
+	}
+	result = brine_get_begin(cli->brine, key.bytes, key.len, &options,
+				 &getting.download);
+	if (result == BRINE_MISS)
+		return miss(cli);
+	if (result < 0)
+		return report_failure(cli, result);
+	getting.buffer = malloc(GET_WHOLE);
+	if (getting.buffer)
+		status = get_bytes(&getting);
+	else
+		report(cli, "out of memory");
+	status = getting.buffer ? status : EXIT_OTHER;
+	free(getting.buffer);
+	brine_get_end(&getting.download);
+	return status;
+}

@@ -1,0 +1,12 @@
+/* help.h - the pages of brine --help, on 80 columns. */
+#ifndef CLI_HELP_H
+#define CLI_HELP_H
+
+#include <stdio.h>
+
+#include "client/cli/command.h"
+
+void help_all(FILE *to);
+void help_command(FILE *to, const struct command *command);
+
+#endif

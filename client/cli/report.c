@@ -1,0 +1,138 @@
+/* report.c - writes what went wrong to standard error. Owns nothing. */
+#include "client/cli/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/cli/command.h"
+#include "client/cli/utf8.h"
+
+/* Longer texts are cut. */
+#define REPORT_MAX 2048
+
+/* Texts may hold anything: keys, paths, the words of a daemon. */
+static void
+make_showable(char *text)
+{
+	size_t len = strlen(text), size;
+	uint32_t character;
+
+	for (char *at = text; len; at += size, len -= size) {
+		size = utf8_read(at, len, &character);
+		if (size && utf8_shows(character))
+			continue;
+		size = size ? size : 1;
+		memset(at, '?', size);
+	}
+}
+
+static void
+write_line(const struct cli *cli, const char *format, va_list list)
+{
+	char text[REPORT_MAX];
+
+	vsnprintf(text, sizeof(text), format, list);
+	make_showable(text);
+	if (cli->command)
+		fprintf(stderr, "brine: %s: %s\n", cli->command->name, text);
+	else
+		fprintf(stderr, "brine: %s\n", text);
+}
+
+void
+report(const struct cli *cli, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	write_line(cli, format, list);
+	va_end(list);
+}
+
+int
+report_usage(const struct cli *cli, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	write_line(cli, format, list);
+	va_end(list);
+	fprintf(stderr, "See: brine %s%s--help\n", cli->command ? cli->command->name : "",
+		cli->command ? " " : "");
+	return EXIT_USAGE;
+}
+
+int
+report_miss(const struct cli *cli, const char *format, ...)
+{
+	va_list list;
+
+	if (!report_to_person(cli))
+		return EXIT_MISS;
+	va_start(list, format);
+	write_line(cli, format, list);
+	va_end(list);
+	return EXIT_MISS;
+}
+
+bool
+report_to_person(const struct cli *cli)
+{
+	return !option_given(&cli->options, OPTION_QUIET) && isatty(STDERR_FILENO);
+}
+
+int
+report_exit_status(int error)
+{
+	switch (-error) {
+	case BRINE_ERROR_ABSENT:
+	case BRINE_ERROR_EXISTS:
+	case BRINE_ERROR_CHANGED:
+		return EXIT_MISS;
+	case BRINE_ERROR_BAD_KEY:
+	case BRINE_ERROR_BAD_ARGUMENT:
+		return EXIT_USAGE;
+	case BRINE_ERROR_SHUTTING_DOWN:
+	case BRINE_ERROR_UNREACHABLE:
+	case BRINE_ERROR_TIMED_OUT:
+	case BRINE_ERROR_CUT_OFF:
+	case BRINE_ERROR_BAD_PEER:
+	case BRINE_ERROR_DISABLED:
+		return EXIT_UNREACHABLE;
+	case BRINE_ERROR_DISK_FULL:
+	case BRINE_ERROR_BUSY:
+	case BRINE_ERROR_TOO_LARGE:
+	case BRINE_ERROR_BAD_NAMESPACE:
+	case BRINE_ERROR_FORBIDDEN:
+	case BRINE_ERROR_TOO_MANY:
+	case BRINE_ERROR_NOT_TRUSTED:
+		return EXIT_REFUSED;
+	default:
+		return EXIT_OTHER;
+	}
+}
+
+int
+report_failure(const struct cli *cli, int error)
+{
+	const char *message = cli->brine ? brine_message(cli->brine) : "";
+	int status = report_exit_status(error);
+
+	if (!*message)
+		message = brine_error_text(error);
+	if (status == EXIT_MISS)
+		return report_miss(cli, "%s", message);
+	report(cli, "%s", message);
+	return status;
+}
+
+int
+report_key_failure(const struct cli *cli, const char *key, int error)
+{
+	if (report_exit_status(error) == EXIT_MISS)
+		return report_miss(cli, "%s: %s", key, brine_error_text(error));
+	report(cli, "%s: %s", key, brine_error_text(error));
+	return report_exit_status(error);
+}
