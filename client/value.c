@@ -3,12 +3,16 @@
 
 #include <stdlib.h>
 
+/* No memory holds more: what a hostile daemon announces is not even asked of malloc(). */
+#define LEN_MAX                                                                          \
+	(PTRDIFF_MAX / 2 > 1ll << 39 ? (size_t)(1ll << 39) : (size_t)(PTRDIFF_MAX / 2))
+
 struct brine_value *
 value_new(size_t len)
 {
 	struct brine_value *value;
 
-	if (len > PTRDIFF_MAX - sizeof(*value) - 1)
+	if (len > LEN_MAX)
 		return NULL;
 	value = malloc(sizeof(*value) + len + 1);
 	if (!value)
@@ -25,7 +29,7 @@ value_resize(struct brine_value **value, size_t len)
 {
 	struct brine_value *moved;
 
-	if (len > PTRDIFF_MAX - sizeof(**value) - 1)
+	if (len > LEN_MAX)
 		return -1;
 	moved = realloc(*value, sizeof(**value) + len + 1);
 	if (!moved)

@@ -13,7 +13,7 @@
 #include "proto/frame.h"
 #include "proto/message.h"
 
-#define FAKE_CONNS 32
+#define FAKE_CONNS 256
 #define FAKE_OBJECTS 64
 
 struct fake;
