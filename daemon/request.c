@@ -342,8 +342,8 @@ wanted(const struct cache *cache, const struct get *get, const struct found *fou
 		return false;
 	if (get->not_version && found->record.version == get->not_version)
 		return false;
-	return get->max_age_ms == TTL_NEVER ||
-	       found->record.created_ms + get->max_age_ms >= cache->now_ms;
+	return found->record.created_ms >= cache->now_ms ||
+	       cache->now_ms - found->record.created_ms <= get->max_age_ms;
 }
 
 static int
@@ -1134,6 +1134,7 @@ cache_scan(struct cache *cache, const struct target *target, struct slice prefix
 			 .list = { *target, prefix, cursor, limit, target->uid, false },
 			 .later = *later };
 
+	op.list.target.key = slice(NULL, 0); /* the caller need not set it */
 	op.namespace = names_find(&cache->names, target->uid, target->namespace);
 	return op_run(cache, &op, ret_answer);
 }
