@@ -29,7 +29,7 @@ struct arrivals {
 int apply_change(struct arrivals *arrivals, struct objects *objects,
 		 struct change *change);
 
-/* About how many pages the change will dirty, before it is applied. */
+/* Pages of the change's own value, and one for its row. */
 uint64_t apply_estimate(const struct change *change);
 
 void arrivals_committed(struct arrivals *arrivals);

@@ -29,6 +29,16 @@ uint64_t limit_pages(const struct limit *limit);
 uint64_t limit_target(const struct limit *limit);
 /* Pages that one commit may dirty. */
 uint64_t limit_commit_pages(const struct limit *limit);
+/* About how many leaves `touches` rows at random places dirty, of `leaves` that there are; new rows
+ * make new leaves, some LIMIT_ROWS_PER_LEAF to one. */
+#define LIMIT_ROWS_PER_LEAF 16
+static inline uint64_t
+limit_distinct(uint64_t touches, uint64_t leaves)
+{
+	leaves += touches / LIMIT_ROWS_PER_LEAF + 1;
+	return touches ? touches * leaves / (touches + leaves) + 1 : 0;
+}
+
 void limit_note_commit(struct limit *limit, uint64_t pages);
 
 /* What the file system of a file of `used` bytes leaves it, when min_free_percent of the whole is to

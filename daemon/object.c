@@ -104,7 +104,7 @@ disarm(struct objects *objects, const uint8_t *row_key, uint64_t armed_ms)
 	uint8_t key[EXPIRY_KEY_SIZE];
 
 	object_expiry_key(armed_ms, row_key, key);
-	objects->dirty_pages++;
+	objects->leaf_touches++;
 	return write_delete(objects->write, STORE_EXPIRY, slice(key, sizeof(key)));
 }
 
@@ -114,7 +114,7 @@ arm(struct objects *objects, const uint8_t *row_key, uint64_t due_ms)
 	uint8_t key[EXPIRY_KEY_SIZE];
 
 	object_expiry_key(due_ms, row_key, key);
-	objects->dirty_pages++;
+	objects->leaf_touches++;
 	return write_put(objects->write, STORE_EXPIRY, slice(key, sizeof(key)),
 			 slice("", 0));
 }
@@ -159,7 +159,7 @@ object_put(struct objects *objects, const uint8_t row_key[static ROW_KEY_SIZE],
 	record_set_armed(bytes, new.armed_ms);
 	record_seal(bytes, len, row_key);
 	account(objects, row_key, &new, len, 1);
-	objects->dirty_pages++;
+	objects->leaf_touches++;
 	return write_put(objects->write, STORE_RECORDS, key, slice(bytes, len));
 }
 
@@ -177,7 +177,7 @@ object_remove(struct objects *objects, const uint8_t row_key[static ROW_KEY_SIZE
 		if (record.armed_ms)
 			RETURN_IF_FAILED(disarm(objects, key, record.armed_ms));
 	}
-	objects->dirty_pages++;
+	objects->leaf_touches++;
 	return write_delete(objects->write, STORE_RECORDS, slice(key, sizeof(key)));
 }
 
@@ -196,7 +196,7 @@ object_rearm(struct objects *objects, const uint8_t row_key[static ROW_KEY_SIZE]
 	record_seal(bytes, stored.len, key);
 	RETURN_IF_FAILED(disarm(objects, key, armed_ms));
 	RETURN_IF_FAILED(arm(objects, key, object_due_ms(&record)));
-	objects->dirty_pages++;
+	objects->leaf_touches++;
 	return write_put(objects->write, STORE_RECORDS, slice(key, sizeof(key)),
 			 slice(bytes, stored.len));
 }
@@ -211,7 +211,7 @@ write_chunk(struct objects *objects, uint64_t object_id, uint32_t index,
 	RETURN_IF_FAILED(write_reserve(objects->write, STORE_CHUNKS,
 				       slice(key, sizeof(key)), row_size, &room));
 	chunk_write(object_id, index, payload, row_size, room);
-	objects->dirty_pages += (row_size + 16) / PAGE_SIZE_BYTES;
+	objects->chunk_dirty += (row_size + 16) / PAGE_SIZE_BYTES;
 	return STORE_HIT;
 }
 

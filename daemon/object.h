@@ -29,7 +29,8 @@ struct objects {
 	struct ledger *ledger;
 	uint64_t now_ms;
 	uint64_t listed_pages; /* chunk pages on the reclaim list */
-	uint64_t dirty_pages;  /* about how many this write will flush */
+	uint64_t leaf_touches; /* rows written or removed in leaves */
+	uint64_t chunk_dirty;  /* pages of chunk rows written */
 	bool small_only;       /* no more runs of pages */
 };
 

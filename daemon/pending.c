@@ -25,6 +25,7 @@ struct pending {
 	size_t submitted;
 	uint64_t newest;
 	uint64_t committed_number;
+	uint64_t value_pages; /* of changes that are not committed */
 	size_t bytes;
 };
 
@@ -171,11 +172,18 @@ append(struct queue *queue, struct change *first, struct change *last)
 	last->next = NULL;
 }
 
+static uint64_t
+value_pages(const struct change *change)
+{
+	return (change->value_len + PAGE_SIZE_BYTES - 1) / PAGE_SIZE_BYTES;
+}
+
 void
 pending_add(struct pending *pending, struct change *change)
 {
 	change->number = ++pending->newest;
 	pending->bytes += change->charge;
+	pending->value_pages += value_pages(change);
 	append(&pending->gathering, change, change);
 	if (has_row(change))
 		show(pending, change);
@@ -212,6 +220,7 @@ pending_committed(struct pending *pending, struct change *chain)
 
 		pending->committed_number = chain->number;
 		pending->submitted--;
+		pending->value_pages -= value_pages(chain);
 		/* What is left with the writer was accepted no earlier than this one. */
 		pending->submitted_oldest_ns =
 			pending->submitted ? chain->accepted_ns : 0;
@@ -270,6 +279,18 @@ uint64_t
 pending_committed_number(const struct pending *pending)
 {
 	return pending->committed_number;
+}
+
+uint64_t
+pending_uncommitted(const struct pending *pending)
+{
+	return pending->newest - pending->committed_number;
+}
+
+uint64_t
+pending_uncommitted_pages(const struct pending *pending)
+{
+	return pending->value_pages;
 }
 
 size_t

@@ -46,6 +46,9 @@ uint64_t pending_gathering_ns(
 uint64_t pending_newest(const struct pending *pending);
 /* Number of the newest change that is committed, with all before it. */
 uint64_t pending_committed_number(const struct pending *pending);
+/* Changes that are not committed, and the pages that their values will fill. */
+uint64_t pending_uncommitted(const struct pending *pending);
+uint64_t pending_uncommitted_pages(const struct pending *pending);
 size_t pending_bytes(const struct pending *pending);
 
 #endif

@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "daemon/cache_core.h"
-#include "daemon/clock.h"
-#include "daemon/log.h"
+#include "daemon/limit.h"
 #include "proto/bytes.h"
 
 #define STATS_MAX (UINT32_C(1) << 20)
@@ -16,6 +15,7 @@
 #define SCAN_SHORTENED 1
 #define SCAN_COUNTER 2
 #define MS_PER_S 1000
+#define COMMITS_UNFLUSHED 2
 
 /* ---- answers ---- */
 
@@ -495,15 +495,33 @@ op_accept_value(struct cache *cache, struct op *op, struct answer *ret_answer)
 		   (struct answer){ .kind = ANSWER_DONE, .version = record.version });
 }
 
+static uint64_t
+figure(const _Atomic uint64_t *from)
+{
+	return atomic_load_explicit(from, memory_order_relaxed);
+}
+
+/* What was acknowledged from memory is on the disk within two commits: more than they take is
+ * acknowledged only when it is there. */
+static bool
+behind(const struct cache *cache)
+{
+	const struct writer_counts *writer = writer_counts(cache->writer);
+	uint64_t oldest = pending_oldest_ns(cache->pending);
+	uint64_t pages = pending_uncommitted_pages(cache->pending) +
+			 limit_distinct(pending_uncommitted(cache->pending),
+					figure(&writer->leaf_pages));
+
+	return pages > COMMITS_UNFLUSHED * figure(&writer->batch_pages) ||
+	       (oldest && cache->now_ns - oldest > cache->config.max_unflushed_ns);
+}
+
 /* An acknowledgement waits for the disk if it was asked to, or if the disk cannot keep up. */
 static int
 acknowledge(struct cache *cache, const struct op *op, bool disk,
 	    struct answer *ret_answer)
 {
-	uint64_t oldest = pending_oldest_ns(cache->pending);
-
-	if (oldest && cache->now_ns - oldest > cache->config.max_unflushed_ns)
-		disk = true;
+	disk = disk || behind(cache);
 	if (!disk || ret_answer->kind == ANSWER_ERROR || all_committed(cache))
 		return CACHE_NOW;
 	return op_answer_later(cache, &op->later, ret_answer);
@@ -725,12 +743,6 @@ say(struct text *text, const char *format, ...)
 	va_end(arguments);
 	if (len > 0 && text->len + (size_t)len < STATS_MAX)
 		text->len += (size_t)len;
-}
-
-static uint64_t
-figure(const _Atomic uint64_t *from)
-{
-	return atomic_load_explicit(from, memory_order_relaxed);
 }
 
 static void

@@ -29,6 +29,8 @@
 #define EVICT_PER_CHANGE 4 /* and for each change of the commit */
 #define RESERVE_BYTES_MAX (UINT64_C(4) << 20)
 #define BATCH_PAGES_MIN 64
+#define TIMELY_PAGES_START 1024
+#define FIXED_RISE 256
 /* Changes applied between two looks at the clock. */
 #define LOOK_EVERY 32
 
@@ -69,7 +71,10 @@ struct writer {
 	uint64_t listed_pages;
 	uint64_t start_txn;
 	uint64_t batch_pages; /* shrinks after a failure, grows back */
-	uint64_t page_ns;     /* what a dirty page costs until it is flushed, measured */
+
+	uint64_t timely_pages; /* that were flushed within WRITER_COMMIT_NS_MAX lately */
+	uint64_t
+		fixed_ns; /* what a commit takes however small it is: a slowly rising minimum */
 	uint64_t limits_looked_ns;
 	uint64_t reserved_at; /* file size when blocks were last reserved beyond it */
 	uint64_t *pinned_copy;
@@ -218,23 +223,59 @@ struct batch {
 	struct store_pages pages;
 };
 
+/* Pages that committing the batch will flush, about. */
+static uint64_t
+batch_pages(const struct writer *writer, const struct batch *batch)
+{
+	return batch->objects.chunk_dirty +
+	       limit_distinct(batch->objects.leaf_touches,
+			      shown(&writer->counts.leaf_pages));
+}
+
 static bool
 batch_empty(const struct batch *batch)
 {
 	return !batch->changes && !batch->expired && !batch->evicted &&
-	       !batch->reclaimed && !batch->unflushed && !batch->objects.dirty_pages;
+	       !batch->reclaimed && !batch->unflushed && !batch->objects.leaf_touches;
+}
+
+/* Pages that one commit takes: by its size, and by the time that commits lately took. */
+static uint64_t
+capacity(const struct writer *writer)
+{
+	return writer->timely_pages < writer->batch_pages ? writer->timely_pages
+							  : writer->batch_pages;
+}
+
+/* Follows what the disk can do: the part of a commit's time that grows with its size shall stay below
+ * WRITER_COMMIT_NS_MAX. */
+static void
+learn_time(struct writer *writer, uint64_t pages, uint64_t took_ns)
+{
+	uint64_t variable_ns;
+
+	if (took_ns < writer->fixed_ns)
+		writer->fixed_ns = took_ns;
+	else
+		writer->fixed_ns += (took_ns - writer->fixed_ns) / FIXED_RISE;
+	variable_ns = took_ns - writer->fixed_ns;
+	if (variable_ns > WRITER_COMMIT_NS_MAX && writer->timely_pages > BATCH_PAGES_MIN)
+		writer->timely_pages = writer->timely_pages / 4 * 3;
+	else if (variable_ns < WRITER_COMMIT_NS_MAX / 2 &&
+		 pages >= capacity(writer) / 4 * 3 &&
+		 writer->timely_pages < limit_commit_pages(&writer->limit))
+		writer->timely_pages += writer->timely_pages / 4;
 }
 
 static bool
 batch_closed(const struct writer *writer, const struct batch *batch,
 	     const struct change *next)
 {
-	uint64_t pages = batch->objects.dirty_pages;
+	uint64_t pages = batch_pages(writer, batch);
 
 	if (batch->changes == 0)
 		return false;
-	if (pages + apply_estimate(next) > writer->batch_pages ||
-	    pages * writer->page_ns >= WRITER_COMMIT_NS_MAX)
+	if (pages + apply_estimate(next) > capacity(writer))
 		return true;
 	return batch->changes % LOOK_EVERY == 0 &&
 	       clock_mono_ns() - batch->began_ns >= WRITER_COMMIT_NS_MAX / 2;
@@ -379,7 +420,7 @@ settle(struct writer *writer, struct batch *batch, uint64_t txn)
 {
 	struct change *first = writer->todo_first, *last = NULL;
 	uint64_t now_ns = clock_mono_ns(), took_ns = now_ns - batch->began_ns;
-	uint64_t pages = batch->objects.dirty_pages + 1;
+	uint64_t pages = batch_pages(writer, batch) + 1;
 
 	ledger_committed(writer->ledger);
 	arrivals_committed(&writer->arrivals);
@@ -396,7 +437,7 @@ settle(struct writer *writer, struct batch *batch, uint64_t txn)
 			 now_ns - first->accepted_ns);
 	}
 	limit_note_commit(&writer->limit, pages);
-	writer->page_ns = (7 * writer->page_ns + took_ns / pages) / 8;
+	learn_time(writer, pages, took_ns);
 	writer->batch_pages *= 2;
 	if (writer->batch_pages > limit_commit_pages(&writer->limit))
 		writer->batch_pages = limit_commit_pages(&writer->limit);
@@ -409,6 +450,8 @@ settle(struct writer *writer, struct batch *batch, uint64_t txn)
 	COUNT(reclaimed_pages, batch->reclaimed);
 	raise_to(&writer->counts.longest_commit_ns, took_ns);
 	SHOW(used_pages, used_pages(&batch->pages));
+	SHOW(leaf_pages, batch->pages.leaf);
+	SHOW(batch_pages, capacity(writer));
 	SHOW(listed_pages, writer->listed_pages);
 	publish(writer, last ? first : NULL, last, txn);
 	reserve_blocks(writer);
@@ -658,7 +701,9 @@ writer_start(struct store *store, struct ledger *ledger, const struct recency *r
 	writer->limit.beside = settings->beside;
 	writer->limit.disk_size = UINT64_MAX;
 	writer->batch_pages = limit_commit_pages(&writer->limit);
-	writer->page_ns = 10000;
+	writer->timely_pages = TIMELY_PAGES_START;
+	writer->fixed_ns = WRITER_COMMIT_NS_MAX;
+	SHOW(batch_pages, capacity(writer));
 	writer->path = path;
 	writer->wake_fd = wake_fd;
 	writer->txn = writer->start_txn = writer->barrier = txn;

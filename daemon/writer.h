@@ -41,6 +41,8 @@ struct writer_counts {
 	_Atomic uint64_t disk_full;
 	_Atomic uint64_t used_pages;
 	_Atomic uint64_t limit_pages;
+	_Atomic uint64_t leaf_pages;
+	_Atomic uint64_t batch_pages; /* that one commit takes at present */
 	_Atomic uint64_t listed_pages;
 	_Atomic uint64_t leaf_factor_milli; /* bytes of pages per 1,000 bytes of rows */
 };
