@@ -481,13 +481,15 @@ static int
 start_threads(struct cache *cache, struct ledger *ledger, struct progress *progress)
 {
 	struct writer_settings settings = {
+		.path = cache->dir,
+		.root = cache->path,
 		.max_size = cache->max_size,
 		.beside = recency_file_size(cache->recency) + datadir_beside(cache->path),
 		.min_free_percent = cache->config.min_free_percent,
 	};
 
 	cache->writer = writer_start(cache->store, ledger, cache->recency, progress,
-				     &settings, cache->dir, cache->txn, cache->wake_fd);
+				     &settings, cache->txn, cache->wake_fd);
 	cache->writer_idle = true;
 	if (cache->writer)
 		cache->readers = readers_start(cache->store, cache->config.reader_threads,
@@ -692,6 +694,8 @@ cache_configure(struct cache *cache, const struct cache_config *config)
 			(unsigned long long)(cache->max_size >> 20));
 	}
 	settings = (struct writer_settings){
+		.path = cache->dir,
+		.root = cache->path,
 		.max_size = cache->max_size,
 		.beside = recency_file_size(cache->recency) + datadir_beside(cache->path),
 		.min_free_percent = config->min_free_percent,

@@ -22,6 +22,8 @@
 #define CLOCK_FILE "/clock"
 #define LOCK_WAIT_MS 2
 #define WALK_FDS 8
+/* Microseconds until the year 2200: a larger number was not written by us. */
+#define CLOCK_BELIEVED_MAX UINT64_C(7258118400000000)
 
 static int
 refuse(char *error, const char *what, const char *path)
@@ -284,6 +286,8 @@ datadir_read_clock(const char *path)
 		return 0;
 	if (read(fd, text, sizeof(text) - 1) > 0)
 		clock = strtoull(text, NULL, 10);
+	if (clock > CLOCK_BELIEVED_MAX)
+		clock = 0;
 	close(fd);
 	return clock;
 }

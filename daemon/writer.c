@@ -11,6 +11,7 @@
 
 #include "daemon/apply.h"
 #include "daemon/clock.h"
+#include "daemon/datadir.h"
 #include "daemon/expiry.h"
 #include "daemon/limit.h"
 #include "daemon/log.h"
@@ -27,6 +28,8 @@
 #define EXPIRE_MAX 1024    /* expiry rows per commit */
 #define EVICT_MIN 64       /* objects per commit that may go in any case */
 #define EVICT_PER_CHANGE 4 /* and for each change of the commit */
+/* The highest number given out is kept beside the store, too, this often. */
+#define CLOCK_FILE_NS (60 * NS_PER_S)
 #define RESERVE_BYTES_MAX (UINT64_C(4) << 20)
 #define BATCH_PAGES_MIN 64
 #define TIMELY_PAGES_START 1024
@@ -59,7 +62,10 @@ struct writer {
 	int wake_fd;
 	struct store *store;
 	const struct recency *recency;
-	const char *path;
+	const char *path; /* of the store; its parent is the data directory */
+	const char *root;
+	uint64_t clock_saved_ns;
+	bool others_gone; /* stores of other releases were deleted, or there were none */
 	struct ledger *ledger;
 	struct change *todo_first;
 	struct change *todo_last;
@@ -157,6 +163,27 @@ look_at_disk(struct writer *writer, uint64_t now_ns)
 			(uint64_t)disk.f_blocks * disk.f_frsize, min_free);
 	SHOW(limit_pages, limit_pages(&writer->limit));
 	look_for_file(writer);
+	if (now_ns - writer->clock_saved_ns >= CLOCK_FILE_NS) {
+		writer->clock_saved_ns = now_ns;
+		datadir_write_clock(writer->root, writer->progress.clock);
+	}
+}
+
+/* Stores of other releases go before anything live does. */
+static void
+drop_others(struct writer *writer)
+{
+	uint64_t near = shown(&writer->counts.used_pages) + writer->batch_pages, freed;
+
+	if (writer->others_gone || near <= limit_target(&writer->limit))
+		return;
+	freed = datadir_delete_others(writer->root);
+	writer->others_gone = true;
+	pthread_mutex_lock(&writer->mutex);
+	writer->settings.beside -=
+		freed < writer->settings.beside ? freed : writer->settings.beside;
+	writer->limit.beside = writer->settings.beside;
+	pthread_mutex_unlock(&writer->mutex);
 }
 
 /* Deleting needs new pages, too: a few blocks beyond the end stay ours on a full disk. */
@@ -629,6 +656,7 @@ turn(struct writer *writer)
 	int done;
 
 	look_at_disk(writer, clock_mono_ns());
+	drop_others(writer);
 	if (full || !has_room(writer)) {
 		done = commit(writer, false);
 		if (done == STORE_DISK_FULL)
@@ -677,7 +705,7 @@ run(void *arg)
 struct writer *
 writer_start(struct store *store, struct ledger *ledger, const struct recency *recency,
 	     const struct progress *progress, const struct writer_settings *settings,
-	     const char *path, uint64_t txn, int wake_fd)
+	     uint64_t txn, int wake_fd)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
 	pthread_condattr_t attributes;
@@ -704,7 +732,8 @@ writer_start(struct store *store, struct ledger *ledger, const struct recency *r
 	writer->timely_pages = TIMELY_PAGES_START;
 	writer->fixed_ns = WRITER_COMMIT_NS_MAX;
 	SHOW(batch_pages, capacity(writer));
-	writer->path = path;
+	writer->path = settings->path;
+	writer->root = settings->root;
 	writer->wake_fd = wake_fd;
 	writer->txn = writer->start_txn = writer->barrier = txn;
 	writer->idle = true;

@@ -22,6 +22,8 @@
 struct writer;
 
 struct writer_settings {
+	const char *path; /* the store's folder; borrowed until writer_stop() */
+	const char *root; /* the data directory around it; likewise */
 	uint64_t max_size;
 	uint64_t beside; /* bytes on the disk that are ours but not the store's */
 	unsigned min_free_percent;
@@ -47,13 +49,13 @@ struct writer_counts {
 	_Atomic uint64_t leaf_factor_milli; /* bytes of pages per 1,000 bytes of rows */
 };
 
-/* Starts the thread. Borrows store, recency and path until writer_stop(); takes the ledger. txn is the
+/* Starts the thread. Borrows store and recency until writer_stop(); takes the ledger. txn is the
  * store's last transaction. wake_fd is an eventfd that is written when writer_collect() has news. */
 struct writer *writer_start(struct store *store, struct ledger *ledger,
 			    const struct recency *recency,
 			    const struct progress *progress,
-			    const struct writer_settings *settings, const char *path,
-			    uint64_t txn, int wake_fd);
+			    const struct writer_settings *settings, uint64_t txn,
+			    int wake_fd);
 /* Commits everything that was submitted, ends the thread. What is not collected yet is in *ret_done. */
 void writer_stop(struct writer **writer, struct change **ret_done);
 

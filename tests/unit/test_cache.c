@@ -1,6 +1,10 @@
 /* test_cache.c - the engine from its front door: what is put is got, after every kind of interruption. */
 #include "tests/unit/engine.h"
 
+#include <sys/stat.h>
+
+#include "daemon/datadir.h"
+
 static uint8_t *
 make_value(size_t len, unsigned seed)
 {
@@ -329,6 +333,108 @@ a_second_daemon_on_the_same_directory_is_refused(void **state)
 	engine_close(&engine);
 }
 
+static void
+a_store_of_another_release_goes_before_anything_live(void **state)
+{
+	struct engine engine;
+	char other[96], file[128], key[32];
+	uint8_t *value = make_value(1 << 20, 5);
+	FILE *old;
+	(void)state;
+
+	engine_open_with(&engine, 64 << 20);
+	engine_stop(&engine);
+	snprintf(other, sizeof(other), "%s/v0", engine.path);
+	snprintf(file, sizeof(file), "%s/data.mdb", other);
+	assert_int_equal(mkdir(other, 0700), 0);
+	old = fopen(file, "w");
+	for (int i = 0; i < 40; i++)
+		fwrite(value, 1, 1 << 20, old);
+	fclose(old);
+	engine_reopen(&engine);
+	for (int i = 0; i < 40; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		while (!cache_admits(engine.cache, engine.payer, 1 << 20))
+			engine_step(&engine);
+		engine_put(&engine, key, value, 1 << 20);
+		engine_sync(&engine);
+	}
+	assert_int_not_equal(access(file, F_OK), 0);
+	assert_int_equal(engine_figure(&engine, "", "evicted_objects"), 0);
+	free(value);
+	engine_close(&engine);
+}
+
+static void
+a_full_store_evicts_and_stays_within_its_limit(void **state)
+{
+	struct engine engine;
+	uint8_t *value = make_value(100000, 5);
+	char key[32];
+	(void)state;
+
+	engine_open_with(&engine, 64 << 20);
+	for (int i = 0; i < 1500; i++) {
+		size_t len = i % 3 ? (size_t)i * 64 % 100000 : 65497;
+
+		snprintf(key, sizeof(key), "k%d", i);
+		while (!cache_admits(engine.cache, engine.payer, len))
+			engine_step(&engine);
+		assert_int_equal(engine_put(&engine, key, value, len), ANSWER_DONE);
+		assert_true(datadir_bytes(engine.path) <= (64 << 20) / 10 * 11);
+	}
+	assert_true(engine_figure(&engine, "", "evicted_objects") > 0);
+	free(value);
+	engine_close(&engine);
+}
+
+static void
+a_damaged_file_is_moved_aside_and_replaced_by_an_empty_one(void **state)
+{
+	struct engine engine;
+	char file[128];
+	FILE *data;
+	(void)state;
+
+	engine_open(&engine);
+	engine_put(&engine, "k", "x", 1);
+	engine_stop(&engine);
+	snprintf(file, sizeof(file), "%s/v1/data.mdb", engine.path);
+	data = fopen(file, "r+");
+	for (int i = 0; i < 2 * 4096; i++)
+		fputc(0x5a, data);
+	fclose(data);
+	log_set_level(LOG_ERROR);
+	engine_reopen(&engine);
+	assert_int_equal(engine_get(&engine, "k"), ANSWER_MISS);
+	assert_int_equal(engine_put(&engine, "k", "y", 1), ANSWER_DONE);
+	snprintf(file, sizeof(file), "%s/v1.damaged/data.mdb", engine.path);
+	assert_int_equal(access(file, F_OK), 0);
+	engine_close(&engine);
+}
+
+static void
+versions_never_repeat_even_after_the_store_is_replaced(void **state)
+{
+	struct engine engine;
+	uint64_t version;
+	char file[128];
+	(void)state;
+
+	engine_open(&engine);
+	engine_put(&engine, "k", "x", 1);
+	version = engine.answer.version;
+	engine_sync(&engine);
+	engine_stop(&engine);
+	snprintf(file, sizeof(file), "%s/v1/data.mdb", engine.path);
+	assert_int_equal(unlink(file), 0);
+	engine_wall_us -= 3600 * UINT64_C(1000000); /* and the clock was set back */
+	engine_reopen(&engine);
+	engine_put(&engine, "k", "x", 1);
+	assert_true(engine.answer.version > version);
+	engine_close(&engine);
+}
+
 int
 main(void)
 {
@@ -344,6 +450,11 @@ main(void)
 		cmocka_unit_test(a_flush_hides_everything_at_once_and_frees_it_later),
 		cmocka_unit_test(another_uid_sees_nothing_of_mine),
 		cmocka_unit_test(a_value_over_the_limit_is_refused_with_the_limit),
+		cmocka_unit_test(a_store_of_another_release_goes_before_anything_live),
+		cmocka_unit_test(a_full_store_evicts_and_stays_within_its_limit),
+		cmocka_unit_test(
+			a_damaged_file_is_moved_aside_and_replaced_by_an_empty_one),
+		cmocka_unit_test(versions_never_repeat_even_after_the_store_is_replaced),
 		cmocka_unit_test(a_second_daemon_on_the_same_directory_is_refused),
 	};
 
