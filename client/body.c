@@ -112,6 +112,10 @@ body_open(struct brine_wire *wire, const struct frame *frame, const struct asked
 	if (!asked || !wants_body(asked, &incoming->reply)) {
 		discard(incoming);
 		incoming->known = false;
+	} else if (incoming->mark == FRAME_NONE && asked->command == BRINE_GET) {
+		/* No body is not an empty one. */
+		wire_break(wire, BRINE_ERROR_BAD_PEER,
+			   "the daemon announced a value and sent none");
 	} else if (too_long(incoming)) {
 		refuse_length(wire);
 	} else if (asked->flags & ASKED_STREAMED) {
