@@ -54,6 +54,7 @@ check_namespace(struct call *call)
 	char text[MESSAGE_TEXT_MAX];
 
 	call->target.uid = call->session->uid;
+	call->target.key = slice(NULL, 0); /* SCAN and FLUSH have none */
 	call->target.namespace = message_has(message, FIELD_NAMESPACE)
 					 ? message->namespace
 					 : slice("default", 7);
