@@ -1,16 +1,9 @@
-/* cache.c - the engine as a whole: opening and closing it, its turns, what wakes it.
- * Owns everything below. Loop thread. */
+/* cache.c - the engine at work: its numbers, its turns, what wakes it, and who may come in. Loop thread. */
 #include "daemon/cache_core.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "daemon/clock.h"
@@ -19,10 +12,6 @@
 #include "daemon/log.h"
 
 #define NS_PER_S UINT64_C(1000000000)
-/* A start continues the clock this far after the last number that is known. */
-#define CLOCK_GAP_US (60 * UINT64_C(1000000))
-/* The address space, and the hard stop, for a limit of max_size. */
-#define MAP_SIZE(max_size) ((max_size) / 10 * 13)
 /* The loop looks for major faults after this many reads of its own. */
 #define FAULT_LOOK 64
 #define COLD_NS NS_PER_S
@@ -80,8 +69,8 @@ core_accept(struct cache *cache, struct change *change, struct payer *payer)
 	pending_add(cache->pending, change);
 }
 
-static void
-on_settled(void *arg, struct change *change)
+void
+core_settled(void *arg, struct change *change)
 {
 	struct cache *cache = arg;
 
@@ -114,8 +103,8 @@ core_submit_job(struct cache *cache, struct read_job *job)
 	readers_submit(cache->readers, job);
 }
 
-static void
-forget_job(struct cache *cache, struct read_job *job)
+void
+core_forget_job(struct cache *cache, struct read_job *job)
 {
 	if (job->previous)
 		job->previous->following = job->following;
@@ -188,8 +177,8 @@ release_chunks(struct cache *cache)
 	writer_release(cache->writer, barrier(cache), pins, transfer_pins(cache, pins));
 }
 
-static void
-submit(struct cache *cache)
+void
+core_submit(struct cache *cache)
 {
 	struct change *first, *last;
 
@@ -212,8 +201,8 @@ commit_due(const struct cache *cache)
 		       cache->config.commit_delay_ns;
 }
 
-static void
-look_at_clock(struct cache *cache)
+void
+core_look_at_clock(struct cache *cache)
 {
 	cache->now_ns = clock_mono_ns();
 	cache->now_ms = clock_now_ms();
@@ -222,7 +211,7 @@ look_at_clock(struct cache *cache)
 void
 cache_turn_begin(struct cache *cache)
 {
-	look_at_clock(cache);
+	core_look_at_clock(cache);
 }
 
 void
@@ -230,7 +219,7 @@ cache_turn_end(struct cache *cache)
 {
 	snapshot_release(cache->snapshot);
 	if (commit_due(cache))
-		submit(cache);
+		core_submit(cache);
 }
 
 uint64_t
@@ -241,8 +230,8 @@ cache_deadline_ns(const struct cache *cache)
 	return pending_gathering_ns(cache->pending) + cache->config.commit_delay_ns;
 }
 
-static struct parked *
-next_wait(struct cache *cache, uint64_t number)
+struct parked *
+core_next_wait(struct cache *cache, uint64_t number)
 {
 	struct parked *parked = cache->waits_first;
 
@@ -260,7 +249,7 @@ refuse_waits(struct cache *cache)
 {
 	struct parked *parked;
 
-	while ((parked = next_wait(cache, UINT64_MAX)))
+	while ((parked = core_next_wait(cache, UINT64_MAX)))
 		op_fail(cache, parked, ERROR_DISK_FULL);
 }
 
@@ -281,7 +270,7 @@ take_news(struct cache *cache)
 	else if (news.unlinked)
 		cache->lost = "its file was deleted";
 	pending_committed(cache->pending, news.done);
-	while ((parked = next_wait(cache, pending_committed_number(cache->pending))))
+	while ((parked = core_next_wait(cache, pending_committed_number(cache->pending))))
 		op_resume(cache, parked);
 	if (cache->disk_full)
 		refuse_waits(cache);
@@ -294,7 +283,7 @@ take_jobs(struct cache *cache)
 
 	for (; job; job = next) {
 		next = job->next;
-		forget_job(cache, job);
+		core_forget_job(cache, job);
 		if (job->kind == READ_PART)
 			download_job_done(cache, job->owner, job);
 		else
@@ -316,17 +305,17 @@ cache_wake(struct cache *cache)
 
 	if (read(cache->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_error("cache: cannot read its eventfd: %m");
-	look_at_clock(cache);
+	core_look_at_clock(cache);
 	snapshot_release(cache->snapshot);
 	take_jobs(cache);
 	take_news(cache);
-	pending_settle(cache->pending, barrier(cache), on_settled, cache);
+	pending_settle(cache->pending, barrier(cache), core_settled, cache);
 	release_chunks(cache);
 	if (cache->on_room && pending_bytes(cache->pending) < before)
 		cache->on_room(cache->on_room_arg);
 	snapshot_release(cache->snapshot);
 	if (commit_due(cache))
-		submit(cache);
+		core_submit(cache);
 }
 
 /* ---- room ---- */
@@ -368,337 +357,4 @@ const char *
 cache_lost(const struct cache *cache)
 {
 	return cache->lost;
-}
-
-/* ---- opening ---- */
-
-static int
-refuse(char *error, const char *format, const char *what, const char *why)
-{
-	snprintf(error, CACHE_ERROR_MAX, format, what, why);
-	return -1;
-}
-
-static void
-set_limits(struct cache *cache, const struct cache_config *config)
-{
-	struct statvfs disk;
-
-	cache->max_size = config->max_size;
-	cache->max_size_why = "configured";
-	if (!cache->max_size && statvfs(cache->path, &disk) == 0)
-		cache->max_size = limit_default((uint64_t)disk.f_bavail * disk.f_frsize +
-							datadir_bytes(cache->dir),
-						(uint64_t)disk.f_blocks * disk.f_frsize,
-						&cache->max_size_why);
-	if (cache->max_size < LIMIT_SIZE_MIN) {
-		cache->max_size = LIMIT_SIZE_MIN;
-		cache->max_size_why = "the least that Brine works with";
-	}
-	cache->max_value = config->max_value ? config->max_value : cache->max_size / 4;
-	if (cache->max_value > cache->max_size / 4 && !config->max_value)
-		cache->max_value = cache->max_size / 4;
-}
-
-/* A new store gets its identity; a known one tells how far its numbers went. */
-static int
-identify(struct cache *cache, struct identity *identity, struct progress *progress)
-{
-	struct write *write;
-	int found = core_snapshot(cache);
-
-	if (found >= 0)
-		found = identity_read(cache->snapshot, identity);
-	if (found == STORE_HIT)
-		found = progress_read(cache->snapshot, progress);
-	cache->txn = found >= 0 ? snapshot_txn(cache->snapshot) : 0;
-	snapshot_release(cache->snapshot);
-	if (found != STORE_MISS)
-		return found;
-	if (identity_make(identity))
-		return STORE_FAILED;
-	found = write_begin(cache->store, &write);
-	if (found < 0)
-		return found;
-	*progress = (struct progress){ .next_incarnation = 1 };
-	cache->txn = write_txn(write);
-	found = identity_write(identity, write);
-	if (found >= 0)
-		found = progress_write(progress, write);
-	if (found < 0) {
-		write_abort(&write);
-		return found;
-	}
-	return write_commit(&write);
-}
-
-static void
-start_clock(struct cache *cache, struct progress *progress)
-{
-	uint64_t known = datadir_read_clock(cache->path);
-
-	switch (clock_start(progress->time_ms)) {
-	case CLOCK_STORED:
-		log_warning(
-			"clock: the system clock is behind the time of the last commit; daemon "
-			"time goes on from that");
-		break;
-	case CLOCK_STORED_IGNORED:
-		log_warning(
-			"clock: the last commit is dated more than a day ahead of the system "
-			"clock; its time is ignored");
-		break;
-	case CLOCK_SYSTEM:
-		break;
-	}
-	if (progress->clock > known)
-		known = progress->clock;
-	if (clock_now_us() > known)
-		known = clock_now_us();
-	cache->clock = progress->clock = known + CLOCK_GAP_US;
-	datadir_write_clock(cache->path, cache->clock);
-}
-
-static int
-load_names(struct cache *cache, struct ledger *ledger)
-{
-	int done = core_snapshot(cache);
-
-	if (done >= 0)
-		done = ledger_load(ledger, cache->snapshot);
-	snapshot_release(cache->snapshot);
-	for (struct usage *usage = ledger_next(ledger, NULL); done >= 0 && usage;
-	     usage = ledger_next(ledger, usage)) {
-		if (usage->incarnation >= cache->next_incarnation)
-			cache->next_incarnation = usage->incarnation + 1;
-		if (!usage->flushed && !names_add(&cache->names, usage))
-			done = STORE_FAILED;
-	}
-	return done;
-}
-
-static int
-start_threads(struct cache *cache, struct ledger *ledger, struct progress *progress)
-{
-	struct writer_settings settings = {
-		.path = cache->dir,
-		.root = cache->path,
-		.max_size = cache->max_size,
-		.beside = recency_file_size(cache->recency) + datadir_beside(cache->path),
-		.min_free_percent = cache->config.min_free_percent,
-	};
-
-	cache->writer = writer_start(cache->store, ledger, cache->recency, progress,
-				     &settings, cache->txn, cache->wake_fd);
-	cache->writer_idle = true;
-	if (cache->writer)
-		cache->readers = readers_start(cache->store, cache->config.reader_threads,
-					       cache->wake_fd);
-	return cache->readers ? STORE_HIT : STORE_FAILED;
-}
-
-/* Everything that can find the file damaged. */
-static int
-start_engine(struct cache *cache, char *error)
-{
-	struct identity identity;
-	struct progress progress;
-	struct ledger *ledger = calloc(1, sizeof(*ledger));
-	int done =
-		store_open(cache->dir, MAP_SIZE(cache->max_size), &cache->store, error);
-
-	if (done < 0 || !ledger) {
-		free(ledger);
-		return done < 0 ? done : STORE_FAILED;
-	}
-	done = snapshot_new(cache->store, &cache->snapshot);
-	if (done >= 0)
-		done = identify(cache, &identity, &progress);
-	if (done >= 0) {
-		store_set_secret(cache->store, identity.secret);
-		cache->next_incarnation = progress.next_incarnation;
-		done = load_names(cache, ledger);
-	}
-	if (done < 0) {
-		snprintf(error, CACHE_ERROR_MAX, "%s", store_why(done));
-		ledger_done(ledger);
-		free(ledger);
-		return done;
-	}
-	start_clock(cache, &progress);
-	identity_boot(progress.boot);
-	progress.next_incarnation = cache->next_incarnation;
-	return start_threads(cache, ledger, &progress);
-}
-
-static void
-stop_engine(struct cache *cache)
-{
-	snapshot_free(&cache->snapshot);
-	names_done(&cache->names);
-	cache->names = (struct names){ .count = 0 };
-	store_close(&cache->store);
-}
-
-static int
-open_engine(struct cache *cache, char *error)
-{
-	char recency_file[CACHE_PATH_MAX + sizeof(DATADIR_RECENCY)];
-	int done;
-
-	snprintf(recency_file, sizeof(recency_file), "%s%s", cache->dir, DATADIR_RECENCY);
-	cache->recency = recency_new(cache->max_size, recency_file);
-	cache->pending = pending_new();
-	cache->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!cache->recency || !cache->pending || cache->wake_fd < 0)
-		return refuse(error, "%s: %s", "cannot start",
-			      strerror(errno ? errno : ENOMEM));
-	done = start_engine(cache, error);
-	if (done == STORE_DAMAGED) {
-		stop_engine(cache);
-		log_error("store in %s: %s: moved aside to %s" DATADIR_DAMAGED
-			  "; starting with an empty one, everything stored is lost",
-			  cache->dir, error, cache->dir);
-		if (datadir_move_aside(cache->dir) || datadir_make(cache->dir))
-			return refuse(error, "cannot create %.300s: %.100s", cache->dir,
-				      strerror(errno));
-		done = start_engine(cache, error);
-	}
-	if (done < 0) {
-		char why[CACHE_ERROR_MAX];
-
-		snprintf(why, sizeof(why), "%s", error);
-		return refuse(error, "cannot open the store in %.200s: %.250s",
-			      cache->dir, why);
-	}
-	return 0;
-}
-
-int
-cache_open(const struct cache_config *config, unsigned wait_ms, struct cache **ret_cache,
-	   char error[static CACHE_ERROR_MAX])
-{
-	struct cache *cache = calloc(1, sizeof(*cache));
-
-	if (!cache)
-		return refuse(error, "%s: %s", "cannot start", strerror(ENOMEM));
-	cache->config = *config;
-	cache->lock_fd = cache->wake_fd = -1;
-	if (snprintf(cache->path, sizeof(cache->path), "%s", config->path) >=
-		    (int)sizeof(cache->path) ||
-	    snprintf(cache->dir, sizeof(cache->dir), "%s" DATADIR_SCHEMA, config->path) >=
-		    (int)sizeof(cache->dir)) {
-		free(cache);
-		return refuse(error, "the path %.200s is too long%s", config->path, "");
-	}
-	cache->config.path = cache->path;
-	if (getrandom(&cache->epoch, sizeof(cache->epoch), 0) != sizeof(cache->epoch) ||
-	    datadir_lock(cache->path, wait_ms, &cache->lock_fd, error) ||
-	    datadir_prepare(cache->path, cache->dir, error)) {
-		cache_close(&cache);
-		return -1;
-	}
-	set_limits(cache, config);
-	look_at_clock(cache);
-	cache->started_ns = cache->now_ns;
-	if (open_engine(cache, error)) {
-		cache_close(&cache);
-		return -1;
-	}
-	look_at_clock(cache);
-	log_info("store in %s: at most %llu MiB (%s), values up to %llu MiB", cache->dir,
-		 (unsigned long long)(cache->max_size >> 20), cache->max_size_why,
-		 (unsigned long long)(cache->max_value >> 20));
-	*ret_cache = cache;
-	return 0;
-}
-
-/* Ends everything that is parked; nobody is there any more to be answered. */
-static void
-drop_parked(struct cache *cache)
-{
-	struct parked *parked;
-	struct read_job *job;
-
-	while ((parked = next_wait(cache, UINT64_MAX)))
-		op_fail(cache, parked, ERROR_SHUTTING_DOWN);
-	while ((job = cache->jobs_first)) {
-		forget_job(cache, job);
-		job->result = STORE_FAILED;
-		if (job->kind == READ_PART)
-			download_job_done(cache, job->owner, job);
-		else
-			op_fail(cache, job->owner, ERROR_SHUTTING_DOWN);
-	}
-}
-
-static void
-close_engine(struct cache *cache)
-{
-	char recency_file[CACHE_PATH_MAX + sizeof(DATADIR_RECENCY)];
-	struct read_job *left;
-	struct change *done = NULL;
-
-	if (cache->readers)
-		readers_stop(&cache->readers, &left);
-	drop_parked(cache);
-	if (cache->writer) {
-		submit(cache);
-		writer_stop(&cache->writer, &done);
-		datadir_write_clock(cache->path, cache->clock);
-	}
-	if (cache->pending) {
-		pending_committed(cache->pending, done);
-		pending_settle(cache->pending, UINT64_MAX, on_settled, cache);
-	}
-	if (cache->recency && cache->store && !cache->lost) {
-		snprintf(recency_file, sizeof(recency_file), "%s%s", cache->dir,
-			 DATADIR_RECENCY);
-		if (recency_save(cache->recency, recency_file))
-			log_warning(
-				"cache: cannot save recency in %s: %m; eviction starts anew",
-				recency_file);
-	}
-}
-
-void
-cache_close(struct cache **cache)
-{
-	if (!*cache)
-		return;
-	close_engine(*cache);
-	stop_engine(*cache);
-	pending_free(&(*cache)->pending);
-	recency_free(&(*cache)->recency);
-	if ((*cache)->wake_fd >= 0)
-		close((*cache)->wake_fd);
-	if ((*cache)->lock_fd >= 0)
-		close((*cache)->lock_fd);
-	free(*cache);
-	*cache = NULL;
-}
-
-void
-cache_configure(struct cache *cache, const struct cache_config *config)
-{
-	struct writer_settings settings;
-	const char *path = cache->config.path;
-
-	cache->config = *config;
-	cache->config.path = path;
-	set_limits(cache, config);
-	if (MAP_SIZE(cache->max_size) > store_map_size(cache->store)) {
-		cache->max_size = store_map_size(cache->store) / 13 * 10;
-		log_warning(
-			"config: max_size can grow to %llu MiB now, to more after a restart",
-			(unsigned long long)(cache->max_size >> 20));
-	}
-	settings = (struct writer_settings){
-		.path = cache->dir,
-		.root = cache->path,
-		.max_size = cache->max_size,
-		.beside = recency_file_size(cache->recency) + datadir_beside(cache->path),
-		.min_free_percent = config->min_free_percent,
-	};
-	writer_configure(cache->writer, &settings);
 }

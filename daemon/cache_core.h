@@ -1,4 +1,5 @@
-/* cache_core.h - the inside of the cache, shared by cache.c, request.c and transfer.c only. Loop thread. */
+/* cache_core.h - the inside of the cache, shared by its parts: cache.c, request.c,
+ * startup.c and transfer.c. Loop thread. */
 #ifndef DAEMON_CACHE_CORE_H
 #define DAEMON_CACHE_CORE_H
 
@@ -66,7 +67,29 @@ struct op {
 	bool waited; /* parked once already */
 };
 
-struct scan_page;
+struct scan_page {
+	uint8_t *entries;
+	size_t len;
+	unsigned count;
+	uint64_t now_ms;
+	uint8_t cursor[ROW_KEY_SIZE];
+};
+
+struct found {
+	bool there;
+	bool chunks; /* the value is in chunk rows, not in `value` */
+	struct record record;
+	struct slice value;
+	uint8_t *owner;         /* of value, if it had to be put together */
+	struct change *pending; /* where it was found, if not in the store */
+};
+
+enum find_result {
+	FIND_NOW,
+	FIND_COLD,   /* ask a reader */
+	FIND_COMMIT, /* its chunks are not on the disk yet */
+	FIND_FAILED,
+};
 
 /* An op that waits: for a commit (in the list of waits) or for a job. */
 struct parked {
@@ -154,6 +177,24 @@ bool core_inline_allowed(const struct cache *cache,
 			 const uint8_t row_key[static ROW_KEY_SIZE]);
 struct payer *payer_hold(struct payer *payer);
 
+/* Starts what gathers on its way to the disk. */
+void core_submit(struct cache *cache);
+/* The first wait whose change is committed by `number`; NULL if there is none. */
+struct parked *core_next_wait(struct cache *cache, uint64_t number);
+void core_forget_job(struct cache *cache, struct read_job *job);
+/* A change leaves the pending table: its payer is relieved. arg is the cache. */
+void core_settled(void *arg, struct change *change);
+void core_look_at_clock(struct cache *cache);
+
+/* Is everything that was accepted on the disk? */
+bool core_all_committed(const struct cache *cache);
+
+static inline uint64_t
+count_figure(const _Atomic uint64_t *from)
+{
+	return atomic_load_explicit(from, memory_order_relaxed);
+}
+
 /* ---- request.c ---- */
 
 /* Decides the op. Returns CACHE_NOW and the answer, or CACHE_LATER: it was parked. */
@@ -164,15 +205,72 @@ void op_job_done(struct cache *cache, struct parked *parked);
 void op_resume(struct cache *cache, struct parked *parked);
 /* Answers with an error. Takes it. */
 void op_fail(struct cache *cache, struct parked *parked, enum error error);
-/* Waits until everything accepted so far is on the disk, then gives the answer. */
-int op_answer_later(struct cache *cache, const struct later *later,
-		    struct answer *answer);
 /* The target's namespace, made if need be. NULL: the error is in *ret_answer. */
 struct namespace *core_namespace(struct cache *cache, const struct target *target,
 				 struct answer *ret_answer);
+
 struct answer answer_error(enum error error, uint64_t detail, const char *text);
-/* Accepts a value that is complete: how is decided (put, or publish with the upload's chunks). */
-int op_accept_value(struct cache *cache, struct op *op, struct answer *ret_answer);
+
+static inline int
+answer_now(struct answer *ret_answer, struct answer answer)
+{
+	*ret_answer = answer;
+	return CACHE_NOW;
+}
+
+static inline int
+answer_refuse(struct answer *ret_answer, enum error error)
+{
+	return answer_now(ret_answer, answer_error(error, 0, NULL));
+}
+
+static inline void
+answer_give(const struct later *later, const struct answer *answer)
+{
+	later->answered(later->arg, later->id, answer);
+}
+
+/* The target stands at the same place in all of an op's forms. */
+static inline struct target *
+op_target(struct op *op)
+{
+	return &op->simple.target;
+}
+
+/* ---- parking.c ---- */
+
+/* Copies the op and all that it borrows. NULL when there is no memory, or too many are parked. */
+struct parked *op_park(struct cache *cache, const struct op *op);
+/* Frees it, and gives up the upload that it may still have. */
+void op_unpark(struct cache *cache, struct parked *parked);
+/* Parks the op until everything accepted so far is on the disk, or until a reader has looked. Return
+ * CACHE_LATER, or CACHE_NOW with an error when it cannot be parked. */
+int op_wait_for_commit(struct cache *cache, struct op *op, struct answer *ret_answer);
+int op_wait_for_reader(struct cache *cache, struct op *op, bool value_wanted,
+		       struct answer *ret_answer);
+/* Waits until everything accepted so far is on the disk, then gives the answer. */
+int op_answer_later(struct cache *cache, const struct later *later,
+		    struct answer *answer);
+
+/* ---- lookup.c ---- */
+
+enum find_result op_find(struct cache *cache, const struct op *op, bool value_wanted,
+			 struct found *ret_found);
+/* What a reader brought, unless something newer is pending. */
+enum find_result op_find_in_job(struct cache *cache, const struct op *op,
+				struct read_job *job, struct found *ret_found);
+
+/* ---- decide.c ---- */
+
+int op_decide(struct cache *cache, struct op *op, struct found *found,
+	      struct answer *ret_answer);
+
+/* ---- listing.c ---- */
+
+int op_start_scan(struct cache *cache, struct op *op, struct answer *ret_answer);
+/* The page is read: answers. Takes the parked op. */
+void op_give_page(struct cache *cache, struct parked *parked);
+int op_stats(struct cache *cache, struct op *op, struct answer *ret_answer);
 
 /* ---- transfer.c ---- */
 

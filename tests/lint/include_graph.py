@@ -24,7 +24,8 @@ LEVELS = [
     {"apply", "expiry", "policy", "reclaim"},
     {"lease", "pending", "reader", "writer"},
     {"cache_core"},  # the inside of the cache, for its own parts
-    {"cache", "request", "transfer"},
+    {"cache", "decide", "listing", "lookup", "parking", "request", "startup",
+     "transfer"},
     {"counters", "input", "listener", "outbox", "place", "settings"},
     {"session"},
     {"reply"},
@@ -35,7 +36,8 @@ LEVELS = [
     {"main"},
 ]
 # Parts of the cache see its front door as well.
-PARTS = {"cache_core", "request", "transfer"}
+PARTS = {"cache_core", "decide", "listing", "lookup", "parking", "request", "startup",
+         "transfer"}
 LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
 
 # What the daemon may use of proto/: all of it where requests are read and answered,

@@ -1,0 +1,344 @@
+/* decide.c - what a request gets, once it is known what is there. The loop thread alone decides. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/cache_core.h"
+#include "daemon/limit.h"
+
+#define MS_PER_S 1000
+#define COMMITS_UNFLUSHED 2
+
+/* ---- get ---- */
+
+static void
+fill_meta(const struct cache *cache, const struct record *record, struct answer *answer)
+{
+	answer->has_meta = true;
+	answer->object_kind = record->kind;
+	answer->codec = record->codec;
+	answer->writer_uid = record->writer_uid;
+	answer->version = record->version;
+	answer->length = record->length;
+	answer->cost_us = record->cost_us;
+	answer->age_ms = cache->now_ms > record->created_ms
+				 ? cache->now_ms - record->created_ms
+				 : 0;
+	answer->ttl_left_ms = TTL_NEVER;
+	if (record->flags & RECORD_EXPIRES)
+		answer->ttl_left_ms = record->expires_ms - cache->now_ms;
+}
+
+static int touch_found(struct cache *cache, struct op *op, const struct found *found,
+		       uint64_t ttl_ms, struct answer *ret_answer);
+
+static bool
+wanted(const struct cache *cache, const struct get *get, const struct found *found)
+{
+	if (!found->there || record_expired(&found->record, cache->now_ms))
+		return false;
+	if (get->not_version && found->record.version == get->not_version)
+		return false;
+	return found->record.created_ms >= cache->now_ms ||
+	       cache->now_ms - found->record.created_ms <= get->max_age_ms;
+}
+
+static int
+miss(struct cache *cache, struct op *op, const struct found *found,
+     struct answer *ret_answer)
+{
+	cache->counts.misses++;
+	if (op->namespace && found->there)
+		op->namespace->misses_expired++;
+	else if (op->namespace)
+		op->namespace->misses_absent++;
+	free(found->owner);
+	return answer_now(ret_answer, (struct answer){ .kind = ANSWER_MISS });
+}
+
+static void
+refresh(struct cache *cache, struct op *op, const struct found *found)
+{
+	uint64_t ttl_ms = op->get.refresh_ms;
+	struct answer ignored;
+
+	if (!ttl_ms)
+		ttl_ms = found->record.flags & RECORD_EXPIRES ? found->record.ttl_ms
+							      : TTL_NEVER;
+	touch_found(cache, op, found, ttl_ms, &ignored);
+}
+
+static int
+decide_get(struct cache *cache, struct op *op, struct found *found,
+	   struct answer *ret_answer)
+{
+	const struct get *get = &op->get;
+	struct answer answer = { .kind = ANSWER_DONE };
+
+	if (!wanted(cache, get, found))
+		return miss(cache, op, found, ret_answer);
+	fill_meta(cache, &found->record, &answer);
+	if (!get->meta_only && found->chunks) {
+		answer.download = download_new(cache, &found->record);
+		if (!answer.download)
+			return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+	} else if (!get->meta_only) {
+		answer.value = found->value;
+		answer.owner = found->owner;
+	} else {
+		free(found->owner);
+	}
+	if (!get->meta_only) {
+		cache->counts.hits++;
+		op->namespace->hits++;
+		recency_touch(cache->recency, op->row_key,
+			      (uint32_t)(cache->now_ms / MS_PER_S));
+	}
+	if (get->refresh)
+		refresh(cache, op, found);
+	return answer_now(ret_answer, answer);
+}
+
+/* ---- put ---- */
+
+static enum error
+check_condition(const struct cache *cache, const struct put *put,
+		const struct found *found)
+{
+	bool there = found->there && !record_expired(&found->record, cache->now_ms);
+
+	switch (put->condition) {
+	case CONDITION_ABSENT:
+		return there ? ERROR_EXISTS : ERROR_NONE;
+	case CONDITION_PRESENT:
+		return there ? ERROR_NONE : ERROR_ABSENT;
+	case CONDITION_VERSION:
+		if (!there)
+			return ERROR_ABSENT;
+		return found->record.version == put->version ? ERROR_NONE : ERROR_CHANGED;
+	default:
+		return ERROR_NONE;
+	}
+}
+
+static void
+set_expiry(const struct cache *cache, struct record *record, uint64_t ttl_ms)
+{
+	record->flags &= (uint8_t)~RECORD_EXPIRES;
+	record->expires_ms = record->stale_until_ms = record->ttl_ms = record->armed_ms =
+		0;
+	if (ttl_ms == TTL_NEVER || ttl_ms > UINT64_MAX / 2)
+		return;
+	record->flags |= RECORD_EXPIRES;
+	record->ttl_ms = ttl_ms;
+	record->expires_ms = cache->now_ms + ttl_ms;
+}
+
+/* The new object's record; its value, if it stays in the leaf, is in it. */
+static struct record
+make_record(struct cache *cache, const struct op *op, struct slice value, uint64_t length)
+{
+	const struct put *put = &op->put;
+	struct record record = {
+		.kind = put->object_kind,
+		.codec = put->codec,
+		.writer_uid = put->target.uid,
+		.created_ms = cache->now_ms,
+		.cost_us = put->cost_us,
+		.key = put->target.key,
+		.length = length,
+		.stored = length,
+	};
+
+	set_expiry(cache, &record, put->ttl_ms);
+	record.version = core_number(cache);
+	if (op->kind == OP_PUT && record_fits(&record, value.len)) {
+		record.value = value;
+		return record;
+	}
+	record.flags |= RECORD_CHUNKED;
+	record.object_id =
+		op->kind == OP_PUBLISH ? upload_object(op->upload) : core_number(cache);
+	return record;
+}
+
+static int
+accept_value(struct cache *cache, struct op *op, struct answer *ret_answer)
+{
+	uint64_t length =
+		op->kind == OP_PUBLISH ? upload_length(op->upload) : op->value.len;
+	struct record record = make_record(cache, op, op->value, length);
+	size_t record_len = record_size(&record);
+	size_t value_len =
+		op->kind == OP_PUT && record.flags & RECORD_CHUNKED ? op->value.len : 0;
+	struct change *change = change_new(
+		op->kind == OP_PUT ? CHANGE_PUT : CHANGE_PUBLISH, record_len + value_len);
+
+	if (!change)
+		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+	record_write(&record, change->bytes);
+	change->record_len = record_len;
+	change->value_len = value_len;
+	if (value_len)
+		memcpy(change->bytes + record_len, op->value.data, value_len);
+	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
+	change->version = record.version;
+	change->object_id = record.object_id;
+	core_accept(cache, change, op->put.payer);
+	cache->counts.puts++;
+	op->namespace->puts++;
+	recency_touch(cache->recency, op->row_key, (uint32_t)(cache->now_ms / MS_PER_S));
+	return answer_now(ret_answer, (struct answer){ .kind = ANSWER_DONE,
+						       .version = record.version });
+}
+
+/* What was acknowledged from memory is on the disk within two commits: more than they take is
+ * acknowledged only when it is there. */
+static bool
+behind(const struct cache *cache)
+{
+	const struct writer_counts *writer = writer_counts(cache->writer);
+	uint64_t oldest = pending_oldest_ns(cache->pending);
+	uint64_t pages = pending_uncommitted_pages(cache->pending) +
+			 limit_distinct(pending_uncommitted(cache->pending),
+					count_figure(&writer->leaf_pages));
+
+	return pages > COMMITS_UNFLUSHED * count_figure(&writer->batch_pages) ||
+	       (oldest && cache->now_ns - oldest > cache->config.max_unflushed_ns);
+}
+
+/* An acknowledgement waits for the disk if it was asked to, or if the disk cannot keep up. */
+static int
+acknowledge(struct cache *cache, const struct op *op, bool disk,
+	    struct answer *ret_answer)
+{
+	disk = disk || behind(cache);
+	if (!disk || ret_answer->kind == ANSWER_ERROR || core_all_committed(cache))
+		return CACHE_NOW;
+	return op_answer_later(cache, &op->later, ret_answer);
+}
+
+static int
+decide_put(struct cache *cache, struct op *op, struct found *found,
+	   struct answer *ret_answer)
+{
+	enum error refused = check_condition(cache, &op->put, found);
+	bool published = op->kind == OP_PUBLISH;
+	int done;
+
+	free(found->owner);
+	if (refused) {
+		if (published)
+			upload_abort(&op->upload);
+		return answer_refuse(ret_answer, refused);
+	}
+	accept_value(cache, op, ret_answer);
+	if (published) {
+		if (ret_answer->kind == ANSWER_ERROR)
+			upload_abort(&op->upload);
+		else
+			upload_free(&op->upload);
+	}
+	done = acknowledge(cache, op, published || op->put.ack == ACK_DISK, ret_answer);
+	return done;
+}
+
+/* ---- delete, touch ---- */
+
+static int
+decide_delete(struct cache *cache, struct op *op, struct found *found,
+	      struct answer *ret_answer)
+{
+	bool there = found->there && !record_expired(&found->record, cache->now_ms);
+	struct change *change;
+	bool disk = op->simple.ack != ACK_MEMORY;
+
+	free(found->owner);
+	if (!there) {
+		*ret_answer = (struct answer){ .kind = ANSWER_MISS };
+		/* That it is gone may itself be news that the disk does not have. */
+		return acknowledge(cache, op, disk && found->pending, ret_answer);
+	}
+	if (op->simple.only_version && found->record.version != op->simple.only_version)
+		return answer_refuse(ret_answer, ERROR_CHANGED);
+	change = change_new(CHANGE_DELETE, 0);
+	if (!change)
+		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
+	core_accept(cache, change, NULL);
+	cache->counts.deletes++;
+	op->namespace->deletes++;
+	*ret_answer = (struct answer){ .kind = ANSWER_DONE };
+	return acknowledge(cache, op, disk, ret_answer);
+}
+
+/* With an expiry, a record may outgrow its leaf: its value goes to chunk rows then. */
+static struct slice
+move_out(struct cache *cache, struct record *record)
+{
+	struct slice value = record->value;
+
+	record->value = slice(NULL, 0);
+	record->flags |= RECORD_CHUNKED;
+	record->object_id = core_number(cache);
+	return value;
+}
+
+/* A whole record again, with another expiry. Of a value in chunks it keeps the object. */
+static int
+touch_found(struct cache *cache, struct op *op, const struct found *found,
+	    uint64_t ttl_ms, struct answer *ret_answer)
+{
+	struct record record = found->record;
+	struct slice outgrown = slice(NULL, 0);
+	struct change *change;
+
+	set_expiry(cache, &record, ttl_ms);
+	if (!(record.flags & RECORD_CHUNKED) && !record_fits(&record, record.value.len))
+		outgrown = move_out(cache, &record);
+	change = change_new(CHANGE_PUT, record_size(&record) + outgrown.len);
+	if (!change)
+		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+	change->record_len = record_write(&record, change->bytes);
+	change->value_len = outgrown.len;
+	if (outgrown.len)
+		memcpy(change->bytes + change->record_len, outgrown.data, outgrown.len);
+	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
+	change->object_id = record.object_id;
+	change->version = record.version;
+	change->keeps_object = true;
+	core_accept(cache, change, NULL);
+	cache->counts.touches++;
+	return answer_now(ret_answer, (struct answer){ .kind = ANSWER_DONE,
+						       .version = record.version });
+}
+
+static int
+decide_touch(struct cache *cache, struct op *op, struct found *found,
+	     struct answer *ret_answer)
+{
+	free(found->owner);
+	found->owner = NULL;
+	if (!found->there || record_expired(&found->record, cache->now_ms))
+		return answer_now(ret_answer, (struct answer){ .kind = ANSWER_MISS });
+	touch_found(cache, op, found, op->simple.ttl_ms, ret_answer);
+	return acknowledge(cache, op, op->simple.ack == ACK_DISK, ret_answer);
+}
+
+int
+op_decide(struct cache *cache, struct op *op, struct found *found,
+	  struct answer *ret_answer)
+{
+	switch (op->kind) {
+	case OP_GET:
+		return decide_get(cache, op, found, ret_answer);
+	case OP_PUT:
+	case OP_PUBLISH:
+		return decide_put(cache, op, found, ret_answer);
+	case OP_DELETE:
+		return decide_delete(cache, op, found, ret_answer);
+	case OP_TOUCH:
+		return decide_touch(cache, op, found, ret_answer);
+	default:
+		return answer_refuse(ret_answer, ERROR_INTERNAL);
+	}
+}

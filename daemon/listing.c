@@ -1,0 +1,231 @@
+/* listing.c - pages of keys, and figures. Loop thread, but for visit(), which a reader calls. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/cache_core.h"
+#include "proto/bytes.h"
+
+#define STATS_MAX (UINT32_C(1) << 20)
+#define SCAN_ENTRY 40
+#define SCAN_SHORTENED 1
+#define SCAN_COUNTER 2
+
+/* ---- scan ---- */
+
+/* Reader thread: one record of the page. */
+static bool
+visit(void *owner, const uint8_t *row_key, const struct record *record)
+{
+	struct parked *parked = owner;
+	struct scan_page *page = parked->page;
+	struct slice prefix = parked->op.list.prefix;
+	size_t len = SCAN_ENTRY + record->key.len;
+	uint8_t *at = page->entries + page->len;
+
+	(void)row_key;
+	if (record_expired(record, page->now_ms) || record->key.len < prefix.len ||
+	    (prefix.len && memcmp(record->key.data, prefix.data, prefix.len) != 0))
+		return true;
+	if (page->count == parked->op.list.limit || page->len + len > READER_SCAN_BYTES)
+		return false;
+	le16_store(at, (uint16_t)len);
+	le16_store(at + 2, (uint16_t)record->key.len);
+	le32_store(at + 4, (key_shortened(record->key) ? SCAN_SHORTENED : 0) |
+				   (record->kind == OBJECT_COUNTER ? SCAN_COUNTER : 0));
+	le32_store(at + 8, record->codec);
+	le32_store(at + 12, record->writer_uid);
+	le64_store(at + 16, record->length);
+	le64_store(at + 24, record->version);
+	le64_store(at + 32, record->flags & RECORD_EXPIRES
+				    ? record->expires_ms - page->now_ms
+				    : TTL_NEVER);
+	memcpy(at + SCAN_ENTRY, record->key.data, record->key.len);
+	page->len += len;
+	page->count++;
+	return true;
+}
+
+int
+op_start_scan(struct cache *cache, struct op *op, struct answer *ret_answer)
+{
+	struct parked *parked;
+	struct slice cursor = op->list.cursor;
+
+	if (cursor.len && cursor.len != ROW_KEY_SIZE)
+		return answer_refuse(ret_answer, ERROR_BAD_REQUEST);
+	if (!op->namespace ||
+	    (cursor.len && be32_load(cursor.data) != op->namespace->incarnation))
+		return answer_now(
+			ret_answer,
+			(struct answer){ .kind = ANSWER_DONE }); /* empty, or flushed */
+	parked = op_park(cache, op);
+	if (!parked)
+		return answer_refuse(ret_answer, ERROR_BUSY);
+	parked->page = calloc(1, sizeof(*parked->page));
+	if (parked->page)
+		parked->page->entries = malloc(READER_SCAN_BYTES);
+	if (!parked->page || !parked->page->entries) {
+		op_unpark(cache, parked);
+		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+	}
+	parked->page->now_ms = cache->now_ms;
+	parked->job.kind = READ_SCAN;
+	parked->job.visit = visit;
+	memset(parked->job.row_key, 0, ROW_KEY_SIZE);
+	be32_store(parked->job.row_key, op->namespace->incarnation);
+	if (cursor.len)
+		memcpy(parked->job.row_key, cursor.data, ROW_KEY_SIZE);
+	core_submit_job(cache, &parked->job);
+	return CACHE_LATER;
+}
+
+void
+op_give_page(struct cache *cache, struct parked *parked)
+{
+	struct scan_page *page = parked->page;
+	struct answer answer = { .kind = ANSWER_DONE };
+
+	if (parked->job.result < 0)
+		answer = answer_error(ERROR_INTERNAL, 0, NULL);
+	else
+		answer.count = page->count;
+	if (parked->job.result >= 0 && page->len) {
+		answer.value = slice(page->entries, page->len);
+		answer.owner = page->entries;
+		page->entries = NULL;
+	}
+	if (parked->job.result >= 0 && parked->job.more)
+		answer.cursor = slice(parked->job.row_key, ROW_KEY_SIZE);
+	cache->counts.scans++;
+	answer_give(&parked->op.later, &answer);
+	op_unpark(cache, parked);
+}
+
+/* ---- stats ---- */
+
+struct text {
+	char *bytes;
+	size_t len;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+say(struct text *text, const char *format, ...)
+{
+	va_list arguments;
+	int len;
+
+	va_start(arguments, format);
+	len = vsnprintf(text->bytes + text->len, STATS_MAX - text->len, format,
+			arguments);
+	va_end(arguments);
+	if (len > 0 && text->len + (size_t)len < STATS_MAX)
+		text->len += (size_t)len;
+}
+
+static void
+say_daemon(struct cache *cache, struct text *text)
+{
+	const struct writer_counts *writer = writer_counts(cache->writer);
+	const struct {
+		const char *name;
+		uint64_t value;
+	} lines[] = {
+		{ "max_size_bytes", cache->max_size },
+		{ "max_value_bytes", cache->max_value },
+		{ "gets", cache->counts.gets },
+		{ "hits", cache->counts.hits },
+		{ "misses", cache->counts.misses },
+		{ "puts", cache->counts.puts },
+		{ "deletes", cache->counts.deletes },
+		{ "touches", cache->counts.touches },
+		{ "scans", cache->counts.scans },
+		{ "flushes", cache->counts.flushes },
+		{ "cold_reads", cache->counts.cold_reads },
+		{ "damaged_rows", cache->counts.damaged_rows },
+		{ "refused_busy", cache->counts.busy },
+		{ "pending_bytes", pending_bytes(cache->pending) },
+		{ "parked_requests", cache->parked },
+	};
+	const struct {
+		const char *name;
+		const _Atomic uint64_t *value;
+		uint64_t times;
+		uint64_t divided;
+	} counted[] = {
+		{ "used_bytes", &writer->used_pages, PAGE_SIZE_BYTES, 1 },
+		{ "limit_bytes", &writer->limit_pages, PAGE_SIZE_BYTES, 1 },
+		{ "reclaimable_bytes", &writer->listed_pages, PAGE_SIZE_BYTES, 1 },
+		{ "commits", &writer->commits, 1, 1 },
+		{ "committed_changes", &writer->changes, 1, 1 },
+		{ "longest_commit_us", &writer->longest_commit_ns, 1, 1000 },
+		{ "longest_unflushed_us", &writer->longest_unflushed_ns, 1, 1000 },
+		{ "evicted_objects", &writer->evicted, 1, 1 },
+		{ "evicted_bytes", &writer->evicted_bytes, 1, 1 },
+		{ "expired_objects", &writer->expired, 1, 1 },
+		{ "reclaimed_bytes", &writer->reclaimed_pages, PAGE_SIZE_BYTES, 1 },
+		{ "map_full", &writer->map_full, 1, 1 },
+		{ "disk_full", &writer->disk_full, 1, 1 },
+		{ "leaf_bytes_per_1000_of_rows", &writer->leaf_factor_milli, 1, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		say(text, "\t%s\t%" PRIu64 "\n", lines[i].name, lines[i].value);
+	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+		say(text, "\t%s\t%" PRIu64 "\n", counted[i].name,
+		    count_figure(counted[i].value) * counted[i].times /
+			    counted[i].divided);
+}
+
+static void
+say_namespace(struct cache *cache, struct text *text, const struct namespace *namespace,
+	      bool everybody)
+{
+	char scope[NAMESPACE_NAME_MAX + 16];
+	const struct usage *usage = namespace->usage;
+	uint64_t factor = count_figure(&writer_counts(cache->writer)->leaf_factor_milli);
+	const struct {
+		const char *name;
+		uint64_t value;
+	} lines[] = {
+		{ "objects", usage_figure(&usage->objects) },
+		{ "value_bytes", usage_figure(&usage->logical) },
+		{ "charged_bytes",
+		  usage_figure(&usage->leaf_bytes) * factor / 1000 +
+			  usage_figure(&usage->chunk_pages) * PAGE_SIZE_BYTES },
+		{ "hits", namespace->hits },
+		{ "misses_absent", namespace->misses_absent },
+		{ "misses_expired", namespace->misses_expired },
+		{ "puts", namespace->puts },
+		{ "deletes", namespace->deletes },
+	};
+
+	if (everybody)
+		snprintf(scope, sizeof(scope), "%" PRIu32 ":%.*s", namespace->uid,
+			 (int)namespace->name_len, namespace->name);
+	else
+		snprintf(scope, sizeof(scope), "%.*s", (int)namespace->name_len,
+			 namespace->name);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		say(text, "%s\t%s\t%" PRIu64 "\n", scope, lines[i].name, lines[i].value);
+}
+
+int
+op_stats(struct cache *cache, struct op *op, struct answer *ret_answer)
+{
+	struct text text = { .bytes = malloc(STATS_MAX) };
+
+	if (!text.bytes)
+		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+	say_daemon(cache, &text);
+	for (struct namespace *at = names_next(&cache->names, NULL); at;
+	     at = names_next(&cache->names, at))
+		if (op->list.everybody || at->uid == op->list.uid)
+			say_namespace(cache, &text, at, op->list.everybody);
+	return answer_now(ret_answer,
+			  (struct answer){ .kind = ANSWER_DONE,
+					   .value = slice(text.bytes, text.len),
+					   .owner = text.bytes });
+}

@@ -1,0 +1,112 @@
+/* lookup.c - finds an object: the pending table first, then the store, then in what a reader brought.
+ * Loop thread; owns nothing but what it hands out. */
+#include "daemon/cache_core.h"
+
+static bool
+same_key(const struct op *op, const struct record *record)
+{
+	return slice_equal(record->key, op->simple.target.key);
+}
+
+static enum find_result
+find_pending(struct change *change, const struct op *op, struct found *ret)
+{
+	ret->pending = change;
+	if (change->kind == CHANGE_DELETE || !change_record(change, &ret->record) ||
+	    !same_key(op, &ret->record))
+		return FIND_NOW;
+	ret->there = true;
+	if (!(ret->record.flags & RECORD_CHUNKED)) {
+		ret->value = ret->record.value;
+		return FIND_NOW;
+	}
+	if (change->value_len) {
+		ret->value = change_value(change);
+		return FIND_NOW;
+	}
+	ret->chunks = true;
+	return change->on_disk || change->keeps_object ? FIND_NOW : FIND_COMMIT;
+}
+
+/* What a row of the store says; wrong bytes are no answer. */
+static void
+judge_row(struct cache *cache, const struct op *op, struct slice row, struct found *ret)
+{
+	if (!record_sound(row, op->row_key) || !record_read(row, &ret->record)) {
+		core_note_damage(cache, "a record");
+		return;
+	}
+	if (!same_key(op, &ret->record))
+		return;
+	ret->there = true;
+	ret->chunks = ret->record.flags & RECORD_CHUNKED;
+	ret->value = ret->record.value;
+}
+
+static enum find_result
+find_stored(struct cache *cache, const struct op *op, bool value_wanted,
+	    struct found *ret)
+{
+	struct slice row;
+	int found;
+
+	if (!core_inline_allowed(cache, op->row_key))
+		return FIND_COLD;
+	if (core_snapshot(cache) < 0)
+		return FIND_FAILED;
+	found = snapshot_get(cache->snapshot, STORE_RECORDS,
+			     slice(op->row_key, ROW_KEY_SIZE), &row);
+	core_note_read(cache);
+	if (found < 0)
+		return FIND_FAILED;
+	if (found == STORE_HIT)
+		judge_row(cache, op, row, ret);
+	if (!ret->there || !ret->chunks || !value_wanted ||
+	    ret->record.length > WHOLE_MAX)
+		return FIND_NOW;
+	return FIND_COLD;
+}
+
+enum find_result
+op_find(struct cache *cache, const struct op *op, bool value_wanted, struct found *ret)
+{
+	struct change *change;
+
+	*ret = (struct found){ .there = false };
+	if (!op->namespace || cache->lost)
+		return FIND_NOW;
+	change = pending_find(cache->pending, op->row_key);
+	if (change)
+		return find_pending(change, op, ret);
+	return find_stored(cache, op, value_wanted, ret);
+}
+
+/* What a reader brought, unless something newer is pending. */
+enum find_result
+op_find_in_job(struct cache *cache, const struct op *op, struct read_job *job,
+	       struct found *ret)
+{
+	struct change *change = pending_find(cache->pending, op->row_key);
+
+	*ret = (struct found){ .there = false };
+	if (change)
+		return find_pending(change, op, ret);
+	if (job->result == STORE_DAMAGED)
+		core_note_damage(cache, "a record or a chunk");
+	if (job->result == STORE_FAILED)
+		return FIND_FAILED;
+	if (job->result != STORE_HIT)
+		return FIND_NOW;
+	if (!record_read(slice(job->record, job->record_len), &ret->record) ||
+	    !same_key(op, &ret->record))
+		return FIND_NOW;
+	ret->there = true;
+	ret->value = ret->record.value;
+	if (ret->record.flags & RECORD_CHUNKED) {
+		ret->chunks = !job->value;
+		ret->value = slice(job->value, job->value_len);
+		ret->owner = job->value;
+		job->value = NULL;
+	}
+	return FIND_NOW;
+}
