@@ -64,10 +64,11 @@ UNIT_TESTS := $(wildcard tests/unit/test_*.c)
 UNIT_HELPERS := $(filter-out $(UNIT_TESTS),$(wildcard tests/unit/*.c))
 FUZZERS := $(wildcard tests/fuzz/fuzz_*.c)
 BENCHES := $(wildcard tests/bench/*.c)
+BENCH_HELPERS := $(wildcard tests/bench/common/*.c)
 CRASHES := $(wildcard tests/crash/*.c)
 MAIN_SOURCES := $(wildcard daemon/main.c client/cli/main.c)
 EVERY_SOURCE := $(PROTO) $(CONF) $(DAEMON) $(CLIENT) $(CLI) $(PYEXT) $(MAIN_SOURCES) \
-	$(UNIT_TESTS) $(UNIT_HELPERS) $(FUZZERS) $(BENCHES) $(CRASHES) $(wildcard tests/fuzz/replay.c)
+	$(UNIT_TESTS) $(UNIT_HELPERS) $(FUZZERS) $(BENCHES) $(BENCH_HELPERS) $(CRASHES) $(wildcard tests/fuzz/replay.c)
 
 # One archive per folder. Where a name stands in two folders, the link order below decides:
 # each archive is searched once, and a folder uses only those behind it.
@@ -141,6 +142,7 @@ $(eval $(call archive_rule,daemon,$(DAEMON)))
 $(eval $(call archive_rule,client,$(CLIENT)))
 $(eval $(call archive_rule,cli,$(CLI)))
 $(eval $(call archive_rule,unit,$(UNIT_HELPERS)))
+$(eval $(call archive_rule,bench,$(BENCH_HELPERS)))
 
 -include $(patsubst %.o,%.d,$(call object,$(EVERY_SOURCE)))
 
@@ -207,7 +209,7 @@ $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/repl
 $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(EVERY_PART)
 	$(call say,LINK,$@)$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS)
 
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(EVERY_PART)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call archive,BENCH_HELPERS,bench) $(EVERY_PART)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS) -lhiredis -lmemcached
 
