@@ -11,6 +11,8 @@
 #include "daemon/conn.h"
 #include "daemon/log.h"
 
+#define SAY_AGAIN_NS (60 * UINT64_C(1000000000))
+
 static void
 on_room(void *arg)
 {
@@ -46,6 +48,7 @@ void
 conns_configure(struct conns *conns, const struct conns_limits *limits)
 {
 	conns->connections_max = limits->connections;
+	conns->scarce = limits->scarce;
 	conns->idle_timeout_ns = limits->idle_timeout_ns;
 	conns->budget.max = limits->receive_size;
 }
@@ -56,14 +59,25 @@ conns_count(const struct conns *conns)
 	return (unsigned)conns->sessions->counters.connections;
 }
 
+static void
+say_scarce(struct conns *all)
+{
+	if (all->now_ns < all->refusal_said_ns)
+		return;
+	all->refusal_said_ns = all->now_ns + SAY_AGAIN_NS;
+	log_warning("no descriptor is left for more than %u clients: closing the longest "
+		    "idle ones; raise LimitNOFILE or ulimit -n (said once a minute)",
+		    all->connections_max);
+}
+
 /* Other users than the daemon's own get at most half of what their fellows leave, so that one of them
  * cannot shut the others out. */
 static bool
-admitted(const struct conns *all, uint32_t uid)
+admitted(struct conns *all, uint32_t uid)
 {
 	unsigned count = conns_count(all), own = 0;
 
-	if (count >= all->connections_max)
+	if (count >= all->connections_max && !(all->scarce && conns_drop_idle(all)))
 		return false;
 	if (uid == 0 || uid == all->sessions->own_uid)
 		return true;
@@ -91,7 +105,7 @@ send_away(struct conns *all, int fd, uint32_t uid, enum error error)
 	close(fd);
 	if (all->leaving || all->now_ns < all->refusal_said_ns)
 		return;
-	all->refusal_said_ns = all->now_ns + 60 * UINT64_C(1000000000);
+	all->refusal_said_ns = all->now_ns + SAY_AGAIN_NS;
 	log_warning("refused a client of uid %" PRIu32 ": %u are connected and "
 		    "max_connections is %u; raise it, or look for a program that leaks "
 		    "connections (said once a minute)",
@@ -205,6 +219,7 @@ conns_drop_idle(struct conns *conns)
 			worst = conn;
 	if (!worst)
 		return false;
+	say_scarce(conns);
 	conn_close(worst);
 	return true;
 }

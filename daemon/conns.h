@@ -18,6 +18,7 @@ struct conns;
 
 struct conns_limits {
 	unsigned connections;
+	bool scarce; /* that is for want of descriptors: the longest idle one makes room for a new one */
 	size_t receive_size;      /* half-received requests, all together */
 	uint64_t idle_timeout_ns; /* for those who owe something */
 };

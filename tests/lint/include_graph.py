@@ -26,7 +26,7 @@ LEVELS = [
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "decide", "listing", "lookup", "parking", "request", "startup",
      "transfer"},
-    {"counters", "input", "listener", "outbox", "place", "settings"},
+    {"counters", "input", "listener", "notify", "outbox", "place", "settings"},
     {"session"},
     {"reply"},
     {"dispatch"},

@@ -639,7 +639,7 @@ goaway_names_the_last_request_and_its_answer_still_comes(void **state)
 static void
 too_many_connections_are_told_so(void **state)
 {
-	struct conns_limits limits = { 3, 64 << 20, 30 * SECOND_NS };
+	struct conns_limits limits = { 3, false, 64 << 20, 30 * SECOND_NS };
 	struct peer peers[4];
 	struct world world;
 
@@ -659,7 +659,7 @@ too_many_connections_are_told_so(void **state)
 static void
 another_uid_never_takes_all_connections(void **state)
 {
-	struct conns_limits limits = { 16, 64 << 20, 30 * SECOND_NS };
+	struct conns_limits limits = { 16, false, 64 << 20, 30 * SECOND_NS };
 	struct peer peers[20];
 	struct world world;
 
@@ -680,7 +680,7 @@ another_uid_never_takes_all_connections(void **state)
 static void
 the_longest_stalled_half_request_gives_way_to_others(void **state)
 {
-	struct conns_limits limits = { 64, 4 << 20, 3600 * SECOND_NS };
+	struct conns_limits limits = { 64, false, 4 << 20, 3600 * SECOND_NS };
 	struct message message = peer_key("k");
 	uint8_t *value = make_value(MIB), *bytes = malloc(MIB + 4096);
 	struct peer stalled[4], late;

@@ -65,7 +65,7 @@ static inline void
 world_open(struct world *world, const struct conns_limits *limits)
 {
 	static const struct clock_source source = { peer_mono_ns, peer_us, peer_us };
-	const struct conns_limits usual = { 64, 64 << 20, 30 * SECOND_NS };
+	const struct conns_limits usual = { 64, false, 64 << 20, 30 * SECOND_NS };
 	struct cache_config config = { 0 };
 	char error[CACHE_ERROR_MAX];
 
