@@ -181,7 +181,7 @@ say_daemon(struct cache *cache, struct text *text)
 
 static void
 say_namespace(struct cache *cache, struct text *text, const struct namespace *namespace,
-	      bool everybody)
+	      bool with_uid)
 {
 	char scope[NAMESPACE_NAME_MAX + 16];
 	const struct usage *usage = namespace->usage;
@@ -202,7 +202,7 @@ say_namespace(struct cache *cache, struct text *text, const struct namespace *na
 		{ "deletes", namespace->deletes },
 	};
 
-	if (everybody)
+	if (with_uid)
 		snprintf(scope, sizeof(scope), "%" PRIu32 ":%.*s", namespace->uid,
 			 (int)namespace->name_len, namespace->name);
 	else
@@ -223,7 +223,7 @@ op_stats(struct cache *cache, struct op *op, struct answer *ret_answer)
 	for (struct namespace *at = names_next(&cache->names, NULL); at;
 	     at = names_next(&cache->names, at))
 		if (op->list.everybody || at->uid == op->list.uid)
-			say_namespace(cache, &text, at, op->list.everybody);
+			say_namespace(cache, &text, at, at->uid != op->list.uid);
 	return answer_now(ret_answer,
 			  (struct answer){ .kind = ANSWER_DONE,
 					   .value = slice(text.bytes, text.len),
