@@ -49,7 +49,7 @@ struct conns {
 	uv_loop_t *loop;
 	struct sessions *sessions;
 	unsigned connections_max;
-	bool scarce; /* there are no descriptors for more */
+	bool scarce;              /* there are no descriptors for more */
 	uint64_t idle_timeout_ns; /* for those who owe something */
 	struct conn *first;
 	struct conn *first_dirty, *last_dirty; /* to be settled before the loop sleeps */

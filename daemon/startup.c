@@ -129,16 +129,15 @@ load_names(struct cache *cache, struct ledger *ledger)
 static int
 start_threads(struct cache *cache, struct ledger *ledger, struct progress *progress)
 {
-	struct writer_settings settings = {
-		.path = cache->dir,
-		.root = cache->path,
+	struct room_settings settings = {
 		.max_size = cache->max_size,
 		.beside = recency_file_size(cache->recency) + datadir_beside(cache->path),
 		.min_free_percent = cache->config.min_free_percent,
 	};
 
-	cache->writer = writer_start(cache->store, ledger, cache->recency, progress,
-				     &settings, cache->txn, cache->wake_fd);
+	cache->writer =
+		writer_start(cache->store, ledger, cache->recency, progress, &settings,
+			     cache->dir, cache->path, cache->txn, cache->wake_fd);
 	cache->writer_idle = true;
 	if (cache->writer)
 		cache->readers = readers_start(cache->store, cache->config.reader_threads,
@@ -330,7 +329,7 @@ cache_close(struct cache **cache)
 void
 cache_configure(struct cache *cache, const struct cache_config *config)
 {
-	struct writer_settings settings;
+	struct room_settings settings;
 	const char *path = cache->config.path;
 
 	cache->config = *config;
@@ -342,9 +341,7 @@ cache_configure(struct cache *cache, const struct cache_config *config)
 			"config: max_size can grow to %llu MiB now, to more after a restart",
 			(unsigned long long)(cache->max_size >> 20));
 	}
-	settings = (struct writer_settings){
-		.path = cache->dir,
-		.root = cache->path,
+	settings = (struct room_settings){
 		.max_size = cache->max_size,
 		.beside = recency_file_size(cache->recency) + datadir_beside(cache->path),
 		.min_free_percent = config->min_free_percent,

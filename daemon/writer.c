@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,10 +12,10 @@
 #include "daemon/clock.h"
 #include "daemon/datadir.h"
 #include "daemon/expiry.h"
-#include "daemon/limit.h"
 #include "daemon/log.h"
-#include "daemon/policy.h"
+#include "daemon/pace.h"
 #include "daemon/reclaim.h"
+#include "daemon/room.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
@@ -25,15 +24,9 @@
 /* While room is waited for: a reader's look-up or a stream may end at any time. */
 #define STALL_NS (5 * NS_PER_MS)
 #define STALLS_MAX 200
-#define EXPIRE_MAX 1024    /* expiry rows per commit */
-#define EVICT_MIN 64       /* objects per commit that may go in any case */
-#define EVICT_PER_CHANGE 4 /* and for each change of the commit */
+#define EXPIRE_MAX 1024 /* expiry rows per commit */
 /* The highest number given out is kept beside the store, too, this often. */
 #define CLOCK_FILE_NS (60 * NS_PER_S)
-#define RESERVE_BYTES_MAX (UINT64_C(4) << 20)
-#define BATCH_PAGES_MIN 64
-#define TIMELY_PAGES_START 1024
-#define FIXED_RISE 256
 /* Changes applied between two looks at the clock. */
 #define LOOK_EVERY 32
 
@@ -45,7 +38,7 @@ struct writer {
 	struct change *inbox_last;
 	struct change *done_first;
 	struct change *done_last;
-	struct writer_settings settings;
+	struct room_settings settings;
 	uint64_t barrier;
 	uint64_t *pinned;
 	size_t pinned_count;
@@ -62,27 +55,17 @@ struct writer {
 	int wake_fd;
 	struct store *store;
 	const struct recency *recency;
-	const char *path; /* of the store; its parent is the data directory */
-	const char *root;
 	uint64_t clock_saved_ns;
-	bool others_gone; /* stores of other releases were deleted, or there were none */
 	struct ledger *ledger;
 	struct change *todo_first;
 	struct change *todo_last;
 	struct arrivals arrivals;
 	struct reclaim reclaim;
-	struct policy policy;
-	struct limit limit;
+	struct room room;
+	struct pace pace;
 	struct progress progress;
 	uint64_t listed_pages;
 	uint64_t start_txn;
-	uint64_t batch_pages; /* shrinks after a failure, grows back */
-
-	uint64_t timely_pages; /* that were flushed within WRITER_COMMIT_NS_MAX lately */
-	uint64_t
-		fixed_ns; /* what a commit takes however small it is: a slowly rising minimum */
-	uint64_t limits_looked_ns;
-	uint64_t reserved_at; /* file size when blocks were last reserved beyond it */
 	uint64_t *pinned_copy;
 	unsigned stalls;
 	struct writer_counts counts;
@@ -126,7 +109,7 @@ publish(struct writer *writer, struct change *first, struct change *last, uint64
 		log_error("writer: cannot wake the loop: %m");
 }
 
-/* ---- limits ---- */
+/* ---- what goes on around ---- */
 
 /* Somebody deleted the file: what is written now, nobody will find. */
 static void
@@ -135,104 +118,32 @@ look_for_file(struct writer *writer)
 	if (writer->unlinked || store_present(writer->store))
 		return;
 	log_error("writer: the store in %s was deleted while it was in use",
-		  writer->path);
+		  writer->room.path);
 	pthread_mutex_lock(&writer->mutex);
 	writer->unlinked = true;
 	pthread_mutex_unlock(&writer->mutex);
 	publish(writer, NULL, NULL, 0);
 }
 
-/* Follows what others leave of the file system, once a second. */
+/* Once a second: settings, the disk, the file; once a minute the clock beside it. */
 static void
-look_at_disk(struct writer *writer, uint64_t now_ns)
+look_around(struct writer *writer)
 {
-	struct statvfs disk;
-	uint64_t used = store_file_size(writer->store);
+	struct room_settings settings;
+	uint64_t now_ns = clock_mono_ns();
 
-	if (writer->limits_looked_ns && now_ns - writer->limits_looked_ns < NS_PER_S)
-		return;
-	writer->limits_looked_ns = now_ns;
 	pthread_mutex_lock(&writer->mutex);
-	writer->limit.max_size = writer->settings.max_size;
-	writer->limit.beside = writer->settings.beside;
-	unsigned min_free = writer->settings.min_free_percent;
+	settings = writer->settings;
 	pthread_mutex_unlock(&writer->mutex);
-	if (statvfs(writer->path, &disk) == 0)
-		writer->limit.disk_size = limit_disk_size(
-			used, (uint64_t)disk.f_bavail * disk.f_frsize,
-			(uint64_t)disk.f_blocks * disk.f_frsize, min_free);
-	SHOW(limit_pages, limit_pages(&writer->limit));
+	if (!room_look(&writer->room, &settings, now_ns))
+		return;
+	writer->pace.most_pages = limit_commit_pages(&writer->room.limit);
+	SHOW(limit_pages, limit_pages(&writer->room.limit));
 	look_for_file(writer);
 	if (now_ns - writer->clock_saved_ns >= CLOCK_FILE_NS) {
 		writer->clock_saved_ns = now_ns;
-		datadir_write_clock(writer->root, writer->progress.clock);
+		datadir_write_clock(writer->room.root, writer->progress.clock);
 	}
-}
-
-/* Stores of other releases go before anything live does. */
-static void
-drop_others(struct writer *writer)
-{
-	uint64_t near = shown(&writer->counts.used_pages) + writer->batch_pages, freed;
-
-	if (writer->others_gone || near <= limit_target(&writer->limit))
-		return;
-	freed = datadir_delete_others(writer->root);
-	writer->others_gone = true;
-	pthread_mutex_lock(&writer->mutex);
-	writer->settings.beside -=
-		freed < writer->settings.beside ? freed : writer->settings.beside;
-	writer->limit.beside = writer->settings.beside;
-	pthread_mutex_unlock(&writer->mutex);
-}
-
-/* Deleting needs new pages, too: a few blocks beyond the end stay ours on a full disk. */
-static void
-reserve_blocks(struct writer *writer)
-{
-	uint64_t size = store_file_size(writer->store);
-	uint64_t bytes = writer->limit.max_size / LIMIT_COMMIT_PART;
-
-	if (size == writer->reserved_at)
-		return;
-	writer->reserved_at = size;
-	store_preallocate(writer->store,
-			  bytes < RESERVE_BYTES_MAX ? bytes : RESERVE_BYTES_MAX);
-}
-
-static uint64_t
-used_pages(const struct store_pages *pages)
-{
-	return pages->leaf + pages->chunk + pages->other;
-}
-
-/* What a byte of row costs in pages. */
-static double
-leaf_factor(const struct writer *writer, const struct store_pages *pages)
-{
-	uint64_t bytes = 0;
-
-	for (struct usage *usage = ledger_next(writer->ledger, NULL); usage;
-	     usage = ledger_next(writer->ledger, usage))
-		bytes += usage_figure(&usage->leaf_bytes);
-	if (bytes < PAGE_SIZE_BYTES)
-		return 1;
-	return (double)(pages->leaf * PAGE_SIZE_BYTES) / (double)bytes;
-}
-
-static uint64_t
-flushed_pages(const struct writer *writer, double factor)
-{
-	uint64_t pages = 0;
-
-	for (struct usage *usage = ledger_next(writer->ledger, NULL); usage;
-	     usage = ledger_next(writer->ledger, usage))
-		if (usage->flushed)
-			pages += usage_figure(&usage->chunk_pages) +
-				 (uint64_t)((double)usage_figure(&usage->leaf_bytes) *
-					    factor) /
-					 PAGE_SIZE_BYTES;
-	return pages;
 }
 
 /* ---- one write ---- */
@@ -242,12 +153,10 @@ struct batch {
 	struct change *next; /* first change that is not in it */
 	unsigned changes;
 	unsigned expired;
-	unsigned evicted;
-	uint64_t evicted_bytes;
+	struct room_evicted evicted;
 	uint64_t reclaimed;
 	unsigned unflushed; /* rows of flushed incarnations removed */
 	uint64_t began_ns;
-	struct store_pages pages;
 };
 
 /* Pages that committing the batch will flush, about. */
@@ -262,36 +171,8 @@ batch_pages(const struct writer *writer, const struct batch *batch)
 static bool
 batch_empty(const struct batch *batch)
 {
-	return !batch->changes && !batch->expired && !batch->evicted &&
+	return !batch->changes && !batch->expired && !batch->evicted.objects &&
 	       !batch->reclaimed && !batch->unflushed && !batch->objects.leaf_touches;
-}
-
-/* Pages that one commit takes: by its size, and by the time that commits lately took. */
-static uint64_t
-capacity(const struct writer *writer)
-{
-	return writer->timely_pages < writer->batch_pages ? writer->timely_pages
-							  : writer->batch_pages;
-}
-
-/* Follows what the disk can do: the part of a commit's time that grows with its size shall stay below
- * WRITER_COMMIT_NS_MAX. */
-static void
-learn_time(struct writer *writer, uint64_t pages, uint64_t took_ns)
-{
-	uint64_t variable_ns;
-
-	if (took_ns < writer->fixed_ns)
-		writer->fixed_ns = took_ns;
-	else
-		writer->fixed_ns += (took_ns - writer->fixed_ns) / FIXED_RISE;
-	variable_ns = took_ns - writer->fixed_ns;
-	if (variable_ns > WRITER_COMMIT_NS_MAX && writer->timely_pages > BATCH_PAGES_MIN)
-		writer->timely_pages = writer->timely_pages / 4 * 3;
-	else if (variable_ns < WRITER_COMMIT_NS_MAX / 2 &&
-		 pages >= capacity(writer) / 4 * 3 &&
-		 writer->timely_pages < limit_commit_pages(&writer->limit))
-		writer->timely_pages += writer->timely_pages / 4;
 }
 
 static bool
@@ -302,10 +183,10 @@ batch_closed(const struct writer *writer, const struct batch *batch,
 
 	if (batch->changes == 0)
 		return false;
-	if (pages + apply_estimate(next) > capacity(writer))
+	if (pages + apply_estimate(next) > pace_pages(&writer->pace))
 		return true;
 	return batch->changes % LOOK_EVERY == 0 &&
-	       clock_mono_ns() - batch->began_ns >= WRITER_COMMIT_NS_MAX / 2;
+	       clock_mono_ns() - batch->began_ns >= PACE_COMMIT_NS / 2;
 }
 
 static void
@@ -375,28 +256,6 @@ tidy(struct writer *writer, struct batch *batch)
 			      RECLAIM_PAGES_MAX, &batch->reclaimed);
 }
 
-/* Evicts until what is in use, less what is on its way out, is within the target. */
-static int
-make_room(struct writer *writer, struct batch *batch)
-{
-	double factor;
-	uint64_t used, leaving, target = limit_target(&writer->limit);
-	unsigned most = EVICT_MIN + EVICT_PER_CHANGE * batch->changes;
-	int done;
-
-	write_pages(batch->objects.write, &batch->pages);
-	factor = leaf_factor(writer, &batch->pages);
-	SHOW(leaf_factor_milli, (uint64_t)(factor * 1000));
-	used = used_pages(&batch->pages);
-	leaving = batch->objects.listed_pages + flushed_pages(writer, factor);
-	if (used <= target + leaving)
-		return STORE_HIT;
-	done = policy_evict(&writer->policy, &batch->objects, writer->recency, factor,
-			    (used - target - leaving) * PAGE_SIZE_BYTES, most,
-			    &batch->evicted, &batch->evicted_bytes);
-	return done < 0 ? done : STORE_HIT;
-}
-
 static int
 finish_rows(struct writer *writer, struct batch *batch)
 {
@@ -418,9 +277,7 @@ begin_batch(struct writer *writer, struct batch *batch)
 		.objects = { .ledger = writer->ledger,
 			     .now_ms = clock_now_ms(),
 			     .listed_pages = writer->listed_pages,
-			     .small_only =
-				     store_file_size(writer->store) >=
-				     limit_pages(&writer->limit) * PAGE_SIZE_BYTES },
+			     .small_only = room_small_only(&writer->room) },
 	};
 }
 
@@ -431,7 +288,15 @@ undo(struct writer *writer, struct batch *batch)
 	write_abort(&batch->objects.write);
 	ledger_aborted(writer->ledger);
 	arrivals_aborted(&writer->arrivals);
-	writer->policy.pooled = 0;
+	writer->room.policy.pooled = 0;
+}
+
+static void
+show_room(struct writer *writer)
+{
+	SHOW(used_pages, writer->room.used_pages);
+	SHOW(leaf_pages, writer->room.pages.leaf);
+	SHOW(leaf_factor_milli, (uint64_t)(writer->room.leaf_factor * 1000));
 }
 
 static void
@@ -463,25 +328,20 @@ settle(struct writer *writer, struct batch *batch, uint64_t txn)
 		raise_to(&writer->counts.longest_unflushed_ns,
 			 now_ns - first->accepted_ns);
 	}
-	limit_note_commit(&writer->limit, pages);
-	learn_time(writer, pages, took_ns);
-	writer->batch_pages *= 2;
-	if (writer->batch_pages > limit_commit_pages(&writer->limit))
-		writer->batch_pages = limit_commit_pages(&writer->limit);
+	pace_learn(&writer->pace, pages, took_ns);
 	writer->stalls = 0;
 	COUNT(commits, 1);
 	COUNT(changes, batch->changes);
-	COUNT(evicted, batch->evicted);
-	COUNT(evicted_bytes, batch->evicted_bytes);
+	COUNT(evicted, batch->evicted.objects);
+	COUNT(evicted_bytes, batch->evicted.bytes);
 	COUNT(expired, batch->expired);
 	COUNT(reclaimed_pages, batch->reclaimed);
 	raise_to(&writer->counts.longest_commit_ns, took_ns);
-	SHOW(used_pages, used_pages(&batch->pages));
-	SHOW(leaf_pages, batch->pages.leaf);
-	SHOW(batch_pages, capacity(writer));
+	show_room(writer);
+	SHOW(batch_pages, pace_pages(&writer->pace));
 	SHOW(listed_pages, writer->listed_pages);
 	publish(writer, last ? first : NULL, last, txn);
-	reserve_blocks(writer);
+	room_committed(&writer->room, pages);
 }
 
 static size_t
@@ -511,9 +371,9 @@ set_disk_full(struct writer *writer, bool full)
 		log_error(
 			"writer: the disk of %s is full: new puts are refused until there is "
 			"room; what was accepted stays and is tried again",
-			writer->path);
+			writer->room.path);
 	else if (changed)
-		log_info("writer: the disk of %s has room again", writer->path);
+		log_info("writer: the disk of %s has room again", writer->room.path);
 	publish(writer, NULL, NULL, 0);
 }
 
@@ -531,9 +391,7 @@ static void
 fail(struct writer *writer, struct batch *batch, int why)
 {
 	undo(writer, batch);
-	writer->batch_pages = writer->batch_pages / 2 > BATCH_PAGES_MIN
-				      ? writer->batch_pages / 2
-				      : BATCH_PAGES_MIN;
+	pace_failed(&writer->pace);
 	switch (why) {
 	case STORE_FULL:
 	case STORE_NO_RUN:
@@ -541,12 +399,11 @@ fail(struct writer *writer, struct batch *batch, int why)
 		return;
 	case STORE_DISK_FULL:
 		COUNT(disk_full, 1);
-		writer->limit.disk_size = store_file_size(writer->store);
-		writer->limits_looked_ns = clock_mono_ns();
+		room_disk_full(&writer->room, clock_mono_ns());
 		set_disk_full(writer, true);
 		return;
 	case STORE_DAMAGED:
-		log_error("writer: the store in %s is damaged: %s", writer->path,
+		log_error("writer: the store in %s is damaged: %s", writer->room.path,
 			  store_why(why));
 		set_damaged(writer);
 		return;
@@ -554,7 +411,7 @@ fail(struct writer *writer, struct batch *batch, int why)
 		/* What is on the disk is not known any more, and a retry would lie about it. */
 		log_error(
 			"writer: flushing to %s failed; %zu accepted changes are lost; leaving",
-			writer->path, count_unflushed(writer));
+			writer->room.path, count_unflushed(writer));
 		_exit(EXIT_FAILURE);
 	}
 }
@@ -575,10 +432,11 @@ commit(struct writer *writer, bool with_changes)
 	if (done >= 0)
 		done = tidy(writer, &batch);
 	if (done >= 0)
-		done = make_room(writer, &batch);
+		done = room_make(&writer->room, &batch.objects, writer->recency,
+				 batch.changes, &batch.evicted);
 	if (done >= 0 && batch_empty(&batch)) {
-		SHOW(used_pages, used_pages(&batch.pages));
-		undo(writer, &batch);
+		show_room(writer);
+		write_abort(&batch.objects.write);
 		return STORE_MISS;
 	}
 	if (done >= 0)
@@ -639,15 +497,6 @@ take_inbox(struct writer *writer, uint64_t wait_ns, bool held_up)
 	return go_on;
 }
 
-/* May the next changes be applied, or has room to be made first? */
-static bool
-has_room(struct writer *writer)
-{
-	uint64_t used = shown(&writer->counts.used_pages);
-
-	return used <= limit_pages(&writer->limit) || writer->stalls >= STALLS_MAX;
-}
-
 /* One round. Returns how long to wait before the next. */
 static uint64_t
 turn(struct writer *writer)
@@ -655,9 +504,8 @@ turn(struct writer *writer)
 	bool full = writer->disk_full;
 	int done;
 
-	look_at_disk(writer, clock_mono_ns());
-	drop_others(writer);
-	if (full || !has_room(writer)) {
+	look_around(writer);
+	if (full || (!room_enough(&writer->room) && writer->stalls < STALLS_MAX)) {
 		done = commit(writer, false);
 		if (done == STORE_DISK_FULL)
 			return TICK_NS;
@@ -704,8 +552,8 @@ run(void *arg)
 
 struct writer *
 writer_start(struct store *store, struct ledger *ledger, const struct recency *recency,
-	     const struct progress *progress, const struct writer_settings *settings,
-	     uint64_t txn, int wake_fd)
+	     const struct progress *progress, const struct room_settings *settings,
+	     const char *path, const char *root, uint64_t txn, int wake_fd)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
 	pthread_condattr_t attributes;
@@ -725,19 +573,12 @@ writer_start(struct store *store, struct ledger *ledger, const struct recency *r
 	writer->progress = *progress;
 	writer->listed_pages = progress->listed_pages;
 	writer->settings = *settings;
-	writer->limit.max_size = settings->max_size;
-	writer->limit.beside = settings->beside;
-	writer->limit.disk_size = UINT64_MAX;
-	writer->batch_pages = limit_commit_pages(&writer->limit);
-	writer->timely_pages = TIMELY_PAGES_START;
-	writer->fixed_ns = WRITER_COMMIT_NS_MAX;
-	SHOW(batch_pages, capacity(writer));
-	writer->path = settings->path;
-	writer->root = settings->root;
+	room_init(&writer->room, store, path, root, settings, progress->clock);
+	pace_init(&writer->pace, limit_commit_pages(&writer->room.limit));
+	SHOW(batch_pages, pace_pages(&writer->pace));
 	writer->wake_fd = wake_fd;
 	writer->txn = writer->start_txn = writer->barrier = txn;
 	writer->idle = true;
-	policy_init(&writer->policy, progress->clock);
 	if (!writer->pinned || !writer->pinned_copy ||
 	    pthread_create(&writer->thread, NULL, run, writer)) {
 		free(writer->pinned);
@@ -820,7 +661,7 @@ writer_release(struct writer *writer, uint64_t barrier, const uint64_t *pinned,
 }
 
 void
-writer_configure(struct writer *writer, const struct writer_settings *settings)
+writer_configure(struct writer *writer, const struct room_settings *settings)
 {
 	pthread_mutex_lock(&writer->mutex);
 	writer->settings = *settings;

@@ -14,20 +14,12 @@
 #include "daemon/change.h"
 #include "daemon/identity.h"
 #include "daemon/recency.h"
+#include "daemon/room.h"
 #include "daemon/store.h"
 
-#define WRITER_COMMIT_NS_MAX (50 * UINT64_C(1000000))
 #define WRITER_PINS_MAX 65536
 
 struct writer;
-
-struct writer_settings {
-	const char *path; /* the store's folder; borrowed until writer_stop() */
-	const char *root; /* the data directory around it; likewise */
-	uint64_t max_size;
-	uint64_t beside; /* bytes on the disk that are ours but not the store's */
-	unsigned min_free_percent;
-};
 
 /* Figures for STATS and the log; the writer counts, anybody reads (relaxed). */
 struct writer_counts {
@@ -49,13 +41,14 @@ struct writer_counts {
 	_Atomic uint64_t leaf_factor_milli; /* bytes of pages per 1,000 bytes of rows */
 };
 
-/* Starts the thread. Borrows store and recency until writer_stop(); takes the ledger. txn is the
+/* Starts the thread. Borrows store, recency and the paths (of the store's folder, and of the data
+ * directory around it) until writer_stop(); takes the ledger. txn is the
  * store's last transaction. wake_fd is an eventfd that is written when writer_collect() has news. */
 struct writer *writer_start(struct store *store, struct ledger *ledger,
 			    const struct recency *recency,
 			    const struct progress *progress,
-			    const struct writer_settings *settings, uint64_t txn,
-			    int wake_fd);
+			    const struct room_settings *settings, const char *path,
+			    const char *root, uint64_t txn, int wake_fd);
 /* Commits everything that was submitted, ends the thread. What is not collected yet is in *ret_done. */
 void writer_stop(struct writer **writer, struct change **ret_done);
 
@@ -78,7 +71,7 @@ void writer_collect(struct writer *writer, struct writer_news *ret_news);
  * copied). */
 void writer_release(struct writer *writer, uint64_t barrier, const uint64_t *pinned,
 		    size_t count);
-void writer_configure(struct writer *writer, const struct writer_settings *settings);
+void writer_configure(struct writer *writer, const struct room_settings *settings);
 const struct writer_counts *writer_counts(const struct writer *writer);
 
 #endif

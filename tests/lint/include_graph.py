@@ -16,12 +16,13 @@ FOLDERS = ("proto", "conf", "daemon", "client", "tests")
 
 # The daemon, bottom up.
 LEVELS = [
-    {"clock", "limit", "log", "recency"},  # include nothing of ours
+    {"clock", "limit", "log", "pace", "recency"},  # include nothing of ours
     {"record", "datadir"},
     {"store"},
     {"identity", "namespace"},
     {"change", "object"},
     {"apply", "expiry", "policy", "reclaim"},
+    {"room"},
     {"lease", "pending", "reader", "writer"},
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "decide", "listing", "lookup", "parking", "request", "startup",

@@ -1,0 +1,147 @@
+/* room.c - the limit, applied. Writer thread; owns nothing. */
+#include "daemon/room.h"
+
+#include <sys/statvfs.h>
+
+#include "daemon/datadir.h"
+
+#define LOOK_NS UINT64_C(1000000000)
+#define EVICT_MIN 64       /* objects per commit that may go in any case */
+#define EVICT_PER_CHANGE 4 /* and for each change of the commit */
+#define RESERVE_BYTES_MAX (UINT64_C(4) << 20)
+
+void
+room_init(struct room *room, struct store *store, const char *path, const char *root,
+	  const struct room_settings *settings, uint64_t seed)
+{
+	*room = (struct room){
+		.store = store, .path = path, .root = root, .leaf_factor = 1
+	};
+	room->limit.max_size = settings->max_size;
+	room->limit.beside = settings->beside;
+	room->limit.disk_size = UINT64_MAX;
+	policy_init(&room->policy, seed);
+}
+
+/* Stores of other releases go before anything live does. */
+static void
+drop_others(struct room *room)
+{
+	uint64_t near = room->used_pages + limit_commit_pages(&room->limit);
+
+	if (room->others_gone || near <= limit_target(&room->limit))
+		return;
+	room->dropped = datadir_delete_others(room->root);
+	room->others_gone = true;
+}
+
+bool
+room_look(struct room *room, const struct room_settings *settings, uint64_t now_ns)
+{
+	struct statvfs disk;
+
+	drop_others(room);
+	room->limit.max_size = settings->max_size;
+	room->limit.beside =
+		settings->beside > room->dropped ? settings->beside - room->dropped : 0;
+	if (room->looked_ns && now_ns - room->looked_ns < LOOK_NS)
+		return false;
+	room->looked_ns = now_ns;
+	if (statvfs(room->path, &disk) == 0)
+		room->limit.disk_size =
+			limit_disk_size(store_file_size(room->store),
+					(uint64_t)disk.f_bavail * disk.f_frsize,
+					(uint64_t)disk.f_blocks * disk.f_frsize,
+					settings->min_free_percent);
+	return true;
+}
+
+bool
+room_enough(const struct room *room)
+{
+	return room->used_pages <= limit_pages(&room->limit);
+}
+
+bool
+room_small_only(const struct room *room)
+{
+	return store_file_size(room->store) >=
+	       limit_pages(&room->limit) * PAGE_SIZE_BYTES;
+}
+
+static double
+leaf_factor(const struct ledger *ledger, uint64_t leaf_pages)
+{
+	uint64_t bytes = 0;
+
+	for (struct usage *usage = ledger_next(ledger, NULL); usage;
+	     usage = ledger_next(ledger, usage))
+		bytes += usage_figure(&usage->leaf_bytes);
+	if (bytes < PAGE_SIZE_BYTES)
+		return 1;
+	return (double)(leaf_pages * PAGE_SIZE_BYTES) / (double)bytes;
+}
+
+static uint64_t
+flushed_pages(const struct ledger *ledger, double factor)
+{
+	uint64_t pages = 0;
+
+	for (struct usage *usage = ledger_next(ledger, NULL); usage;
+	     usage = ledger_next(ledger, usage))
+		if (usage->flushed)
+			pages += usage_figure(&usage->chunk_pages) +
+				 (uint64_t)((double)usage_figure(&usage->leaf_bytes) *
+					    factor) /
+					 PAGE_SIZE_BYTES;
+	return pages;
+}
+
+int
+room_make(struct room *room, struct objects *objects, const struct recency *recency,
+	  unsigned changes, struct room_evicted *ret_evicted)
+{
+	uint64_t leaving, target = limit_target(&room->limit);
+	unsigned most = EVICT_MIN + EVICT_PER_CHANGE * changes;
+	int done;
+
+	write_pages(objects->write, &room->pages);
+	room->used_pages = room->pages.leaf + room->pages.chunk + room->pages.other;
+	room->leaf_factor = leaf_factor(objects->ledger, room->pages.leaf);
+	leaving =
+		objects->listed_pages + flushed_pages(objects->ledger, room->leaf_factor);
+	if (room->used_pages <= target + leaving)
+		return STORE_HIT;
+	done = policy_evict(&room->policy, objects, recency, room->leaf_factor,
+			    (room->used_pages - target - leaving) * PAGE_SIZE_BYTES, most,
+			    &ret_evicted->objects, &ret_evicted->bytes);
+	return done < 0 ? done : STORE_HIT;
+}
+
+/* Deleting needs new pages, too: a few blocks beyond the end stay ours on a full disk. */
+static void
+reserve_blocks(struct room *room)
+{
+	uint64_t size = store_file_size(room->store);
+	uint64_t bytes = room->limit.max_size / LIMIT_COMMIT_PART;
+
+	if (size == room->reserved_at)
+		return;
+	room->reserved_at = size;
+	store_preallocate(room->store,
+			  bytes < RESERVE_BYTES_MAX ? bytes : RESERVE_BYTES_MAX);
+}
+
+void
+room_committed(struct room *room, uint64_t pages)
+{
+	limit_note_commit(&room->limit, pages);
+	reserve_blocks(room);
+}
+
+void
+room_disk_full(struct room *room, uint64_t now_ns)
+{
+	room->limit.disk_size = store_file_size(room->store);
+	room->looked_ns = now_ns;
+}
