@@ -407,7 +407,7 @@ int64_t brine_get_read(struct brine_download *download, void *to, size_t size);
 /* At any time. Takes the download; NULL is fine. Leaving much unread costs the connection. */
 void brine_get_end(struct brine_download **download);
 /* Writes the value to fd; an error (-BRINE_ERROR_SINK_FAILED when writing fails) may leave a part of it
- * there. fd stays open. */
+ * there. fd stays open. A pipe that nobody reads raises SIGPIPE, as write() does. */
 int brine_get_fd(struct brine *brine, const void *key, size_t key_len, int fd,
 		 const struct brine_get_options *options, struct brine_meta *ret_meta);
 

@@ -20,7 +20,6 @@
 #include "proto/key.h"
 
 #define ALIVE_SIZE 4096
-#define NAMESPACE_DEFAULT "default"
 
 int
 handle_fail(struct brine *brine, int error, const char *format, ...)
@@ -203,7 +202,8 @@ brine_where(struct brine *brine, char *to, size_t size)
 	if (places.count == 0)
 		snprintf(to, size, "nowhere (%s)", places.why);
 	else
-		snprintf(to, size, "%s (%s)", places.at[0].path,
-			 locate_kind_text(&brine->env, places.at[0].kind));
+		snprintf(to, size, "%s (%s%s%s)", places.at[0].path,
+			 locate_kind_text(&brine->env, places.at[0].kind),
+			 places.why[0] ? "; " : "", places.why);
 	return BRINE_MISS;
 }

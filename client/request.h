@@ -9,6 +9,7 @@
 
 /* The longest encoding of any request's header: key, prefix, cursor and namespace, and all numbers. */
 #define REQUEST_HEADER_MAX 4096
+#define NAMESPACE_DEFAULT "default"
 
 /* Fills *ret_message, which borrows from the request. Returns 0, or an error and a sentence in *ret_why
  * (static storage). */
