@@ -17,7 +17,8 @@ set_namespace(const struct brine_request *request, struct message *message,
 	size_t len;
 
 	/* The default needs no name. */
-	if (!request->namespace_name || strcmp(request->namespace_name, NAMESPACE_DEFAULT) == 0)
+	if (!request->namespace_name ||
+	    strcmp(request->namespace_name, NAMESPACE_DEFAULT) == 0)
 		return 0;
 	len = strnlen(request->namespace_name, NAME_MAX_SENT + 1);
 	if (len == 0 || len > NAME_MAX_SENT) {
