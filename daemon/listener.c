@@ -148,6 +148,21 @@ listener_open(struct listener *listener, const char *path,
 	return result;
 }
 
+bool
+listener_alive(const char *path)
+{
+	struct sockaddr_un address;
+	int folder;
+	bool result;
+
+	if (access(path, F_OK) || address_of(path, &address, &folder))
+		return false;
+	result = alive(&address);
+	if (folder >= 0)
+		close(folder);
+	return result;
+}
+
 /* ---- sockets from a service manager */
 
 static bool

@@ -24,6 +24,9 @@ struct listener {
 int listener_open(struct listener *listener, const char *path,
 		  char error[static LISTENER_ERROR_MAX]);
 
+/* Does somebody listen at the path? */
+bool listener_alive(const char *path);
+
 /* Takes the sockets that LISTEN_FDS of this process names, and removes the variables. Returns how many,
  * or -1 with a sentence. */
 int listener_adopt(struct listener listeners[static LISTENER_ADOPTED_MAX],

@@ -20,8 +20,10 @@
 
 #define LISTENERS_MAX (LISTENER_ADOPTED_MAX + PLACE_SOCKETS_MAX)
 #define SETTINGS_MAX 256
-/* A predecessor that leaves needs its grace and its last commit. */
+/* A predecessor that leaves needs its grace and its last commit; it does not listen any more. One that
+ * was killed may do so until the kernel has taken it down. */
 #define LOCK_WAIT_MS 3000
+#define LOCK_WAIT_LISTENING_MS 300
 
 enum {
 	EXIT_USAGE = 2,
@@ -247,12 +249,14 @@ serve(struct conf *conf, const struct place *place, struct listener *listeners,
 				      .arg = arguments };
 	char error[CACHE_ERROR_MAX];
 	sigset_t every, before;
+	unsigned wait_ms;
 	int count;
 
 	/* The cache's threads inherit the mask; the loop lifts it when it handles signals. */
 	sigfillset(&every);
 	pthread_sigmask(SIG_SETMASK, &every, &before);
-	if (cache_open(&config, LOCK_WAIT_MS, &setup.cache, error)) {
+	wait_ms = listener_alive(place->socket) ? LOCK_WAIT_LISTENING_MS : LOCK_WAIT_MS;
+	if (cache_open(&config, wait_ms, &setup.cache, error)) {
 		log_error("%s", error);
 		return SERVER_FAILED;
 	}

@@ -297,8 +297,9 @@ place_choose(const struct conf *conf, struct place *ret_place,
 		return -1;
 	if (conf->socket[0] && add_socket(ret_place, true, conf->socket, "", error))
 		return -1;
-	if (add_socket(ret_place, true, ret_place->data, PLACE_SOCKET_NAME, error))
-		return -1;
+	if (join(ret_place->socket, "%s/" PLACE_SOCKET_NAME, ret_place->data) ||
+	    add_socket(ret_place, true, ret_place->socket, "", error))
+		return fail(error, "the socket's path is too long: %s", ret_place->data);
 	if (!conf->socket[0] && choice == CHOSEN_BY_DEFAULT && runtime_folder(runtime))
 		return add_socket(ret_place, false, runtime, PLACE_SOCKET_NAME, error);
 	return 0;

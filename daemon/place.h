@@ -12,6 +12,7 @@
 
 struct place {
 	char data[CONF_PATH_MAX];
+	char socket[CONF_PATH_MAX]; /* the one in it */
 	char avoided
 		[CONF_PATH_MAX]; /* where it would be, if that were a local file system; or "" */
 	const char *avoided_type; /* "NFS" */

@@ -245,10 +245,10 @@ class Daemon:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def wait_log(self, text):
+    def wait_log(self, text, times=1):
         """Waits until the log has the text."""
         until = time.monotonic() + DEADLINE
-        while text not in self.log():
+        while self.log().count(text) < times:
             assert time.monotonic() < until, f"no '{text}' in the log:\n{self.log()}"
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.01)
