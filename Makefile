@@ -127,7 +127,7 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(EXTRA_FLAGS) -MMD -MP -c -o $@ $<
 
-$(call object,$(PYEXT)): EXTRA_FLAGS = -isystem $(PYTHON_INCLUDE) -DPy_LIMITED_API=0x030b0000
+$(call object,$(PYEXT)): EXTRA_FLAGS = -fvisibility=hidden -isystem $(PYTHON_INCLUDE) -DPy_LIMITED_API=0x030b0000
 
 # $(1) name, $(2) sources
 define archive_rule

@@ -1,0 +1,41 @@
+"""python -m brine: which Brine this is, where its daemon is, and whether it answers."""
+
+import os
+import sys
+
+import brine
+from brine import _brine
+
+
+def main() -> int:
+    if sys.argv[1:]:
+        print("usage: python -m brine\nThe command line is the program `brine`.", file=sys.stderr)
+        return 2
+    print(f"brine {brine.__version__}, Python {sys.version.split()[0]}, {os.path.dirname(brine.__file__)}")
+    try:
+        cache = _Asking()
+        answer = cache._ping()
+    except (brine.BrineError, ValueError) as error:
+        print(f"no daemon: {error}", file=sys.stderr)
+        return 3
+    print(f"daemon: {cache._where()}")
+    if answer is not None:
+        release = answer["release"]
+        print(f"daemon: release {release >> 16}.{release >> 8 & 255}.{release & 255}, "
+              f"runs as uid {answer['server_uid']}, sees this process as uid {answer['uid']}")
+    return 0
+
+
+class _Asking(_brine.Client):
+    """Asks without starting a daemon."""
+
+    def __init__(self) -> None:
+        namespace = os.environ.get("BRINE_NAMESPACE") or "default"
+        super().__init__(namespace, os.environ.get("BRINE_SOCKET") or None, None, 1000, None, False)
+
+    _failed = brine.Cache._failed
+    on_error = "raise"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

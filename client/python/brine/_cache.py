@@ -1,0 +1,173 @@
+"""brine.Cache: the policy over _brine.Client, which does the asking."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NoReturn, TypeVar
+
+from . import _brine
+from ._errors import KINDS, Unavailable, Unpicklable, warn_once
+from ._keys import Key, decode_key
+from ._ttl import TTL, ttl_ms
+
+_Self = TypeVar("_Self", bound="Cache")
+
+
+_UNSUPPORTED = 33  # errors.def
+# Where a miss would be a wrong answer, an outage raises whatever on_error says.
+_NEVER_A_MISS = frozenset({"delete", "clear", "sync", "keys", "stats", "ping"})
+_READING = frozenset({"get", "get_many", "in"})
+
+
+class Cache(_brine.Client):
+    """One namespace of this machine's Brine, as a mapping that outlives the program.
+
+    namespace: default BRINE_NAMESPACE, else "default". A plain name is this user's own; one that starts
+        with "/" is shared, where the daemon's configuration declares it.
+    socket: of the daemon to use; default BRINE_SOCKET, else this user's own daemon, else the system's,
+        else one is started for this user (not with BRINE_AUTOSTART=0).
+    ttl: how long things are kept if set() does not say: seconds, timedelta, "1h30m", or None for ever.
+    timeout: seconds of silence after which the daemon is taken for dead; None waits for ever.
+    on_error: "miss": while the daemon is away, gets are misses and sets do nothing, with one warning;
+        "raise": they raise Unavailable. What the daemon refuses raises Refused in both.
+
+    Keys are str, bytes, int, float, bool, None and tuples of these; 1, 1.0, True and "1" are four keys.
+    Values are whatever pickle takes. What another user wrote is not unpickled: it is a miss. May be used by
+    many threads, after a fork, and pickled (it opens anew where it is unpickled).
+    """
+
+    def __init__(
+        self,
+        namespace: str | None = None,
+        *,
+        socket: str | os.PathLike[str] | None = None,
+        ttl: TTL | None = None,
+        timeout: float | None = 1.0,
+        on_error: Literal["miss", "raise"] = "miss",
+    ) -> None:
+        if on_error not in ("miss", "raise"):
+            raise ValueError(f'on_error={on_error!r}: "miss" or "raise"')
+        self._arguments = {"namespace": namespace, "socket": socket, "ttl": ttl,
+                           "timeout": timeout, "on_error": on_error}
+        # Taken from the environment once, so that all connections of this object agree.
+        if namespace is None:
+            namespace = os.environ.get("BRINE_NAMESPACE") or "default"
+        self.namespace: str = namespace
+        self.on_error = on_error
+        if socket is None:
+            socket = os.environ.get("BRINE_SOCKET") or None
+        super().__init__(
+            namespace=self.namespace,
+            socket=None if socket is None else os.path.abspath(socket),
+            daemon=None,
+            timeout_ms=_timeout_ms(timeout),
+            ttl_ms=None if ttl is None else ttl_ms(ttl),
+            autostart=True,
+        )
+
+    def keys(self, prefix: str = "") -> Iterator[Key]:
+        """The keys of this namespace, in no order; with prefix, the str keys that start with it.
+
+        A memoized call's key, and one of over 1,023 bytes, comes as an EncodedKey. What is stored or removed
+        meanwhile is met or not; rarely a key is met twice. Raises Unavailable when the daemon goes away.
+        """
+        for encoded in self._scan(prefix.encode()):
+            yield decode_key(encoded)
+
+    def __iter__(self) -> Iterator[Key]:
+        return self.keys()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def stats(self) -> dict[str, dict[str, int | float | str]]:
+        """Counters by scope and name: the daemon's, and under "client" what this object counted."""
+        scopes: dict[str, dict[str, int | float | str]] = {}
+        for scope, name, value in self._stats():
+            scopes.setdefault(scope, {})[name] = _number(value)
+        scopes["client"] = dict(self._counts())
+        return scopes
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _reopen, (type(self), self._arguments)
+
+    def __repr__(self) -> str:
+        return f"<brine.Cache {self.namespace!r}>"
+
+    # What _brine.Client asks when something is not as usual.
+
+    _ttl_ms = staticmethod(ttl_ms)
+
+    def _failed(self, number: int, kind: int, name: str, message: str, doing: str) -> None:
+        """Returns where the call goes on as after a miss."""
+        error = KINDS[kind](f"{doing}: {message}", number, name)
+        unsupported = number == _UNSUPPORTED and doing in _READING
+        if not unsupported:
+            if not isinstance(error, Unavailable):
+                raise error
+            if self.on_error == "raise" or doing in _NEVER_A_MISS:
+                raise error
+        warn_once(("outage", name),
+                  f"the program goes on without its cache for now: {message}")
+
+    def _not_loaded(self, key: object, why: str, error: BaseException | None, codec: int,
+                    writer_uid: int) -> None:
+        if why == "stranger":
+            warn_once((why, writer_uid),
+                      f"what uid {writer_uid} wrote into namespace {self.namespace!r} is a miss for uid "
+                      f"{os.geteuid()}: a pickle runs code when it is loaded, so only its writer loads it")
+        elif why == "broken":
+            kind = type(error).__qualname__
+            warn_once((why, kind, str(error)[:200]),
+                      f"a stored value cannot be loaded and counts as a miss, key {_short(key)}: "
+                      f"{kind}: {error}")
+        elif why == "too new":
+            version = f"{codec >> 16 & 0xFF}.{codec >> 24}"
+            warn_once((why, version),
+                      f"what Python {version} stored (pickle protocol {codec >> 8 & 0xFF}) is a miss "
+                      f"for this older Python, key {_short(key)}")
+        else:
+            warn_once((why, codec),
+                      f"a value of codec {codec & 0xFF} is a miss for this release of brine, "
+                      f"key {_short(key)}")
+
+    def _not_dumped(self, value: object, error: BaseException) -> NoReturn:
+        raise Unpicklable(
+            f"cannot store this {type(value).__qualname__}: {error}. Functions and classes must stand at the "
+            "top level of a module, not in a function or a lambda; of open files, locks, connections and "
+            "generators store the data that they were made from (or leave them out in __getstate__)"
+        ) from error
+
+
+def _reopen(cls: type[Cache], arguments: dict[str, Any]) -> Cache:
+    return cls(**arguments)
+
+
+def _timeout_ms(timeout: float | None) -> int:
+    if timeout is None or timeout == math.inf:
+        return -1
+    if not timeout > 0:
+        raise ValueError(f"timeout={timeout!r}: seconds, more than zero, or None to wait for ever")
+    return math.ceil(timeout * 1000)
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _short(key: object) -> str:
+    text = repr(key)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,61 @@
+/* client.h - what the files that make up the type Client share. Private to this folder. */
+#ifndef PYTHON_CLIENT_H
+#define PYTHON_CLIENT_H
+
+#include <Python.h>
+#include <stdatomic.h>
+
+#include "client/python/key.h"
+#include "client/python/lanes.h"
+#include "client/python/value.h"
+
+struct client {
+	PyObject ob_base;
+	struct state *state; /* borrowed from the type; NULL before __init__ */
+	struct lanes lanes;
+	uint64_t ttl_ms; /* of what is stored without one */
+	_Atomic uint64_t outages, load_errors, strangers;
+};
+
+static inline struct client *
+client_of(PyObject *self)
+{
+	return (struct client *)self;
+}
+
+/* outcome.c */
+
+/* Sets "not initialised" if __init__ did not run. 0 or -1. */
+int client_ready(struct client *self);
+/* Takes the lane back and says through self._failed what went wrong with `doing`. Returns 0 when the caller
+ * is to go on as after a miss, -1 when that raised. */
+int client_failed(struct client *self, struct lane *lane, int result, const char *doing);
+/* The same for an answer among many; the lane stays the caller's. */
+int client_failed_one(struct client *self, int result, const char *message,
+		      const char *doing);
+
+/* Takes *value, the one stored under key. 1 and a new reference, 0 for a miss that was counted and told, or -1. */
+int client_load(struct client *self, PyObject *key, struct brine_value **value,
+		PyObject **ret_object);
+/* Encodes object, or raises what self._unpicklable makes of the reason. 0 or -1. */
+int client_dump(struct client *self, PyObject *object, struct encoded *ret_encoded);
+/* ttl: a Python object or NULL for the default. 0 or -1. */
+int client_ttl(struct client *self, PyObject *ttl, uint64_t *ret_ttl_ms);
+
+/* many.c */
+PyObject *client_get_many(PyObject *self, PyObject *keys);
+PyObject *client_set_many(PyObject *self, PyObject *args, PyObject *names);
+
+/* whole.c */
+PyObject *client_clear(PyObject *self, PyObject *unused);
+PyObject *client_sync(PyObject *self, PyObject *unused);
+PyObject *client_close(PyObject *self, PyObject *unused);
+PyObject *client_ping(PyObject *self, PyObject *unused);
+PyObject *client_where(PyObject *self, PyObject *unused);
+PyObject *client_stats(PyObject *self, PyObject *unused);
+PyObject *client_counts(PyObject *self, PyObject *unused);
+
+/* scan.c */
+PyObject *client_scan(PyObject *self, PyObject *prefix);
+
+#endif

@@ -1,0 +1,52 @@
+/* lanes.h - the handles of one Cache: one for each call under way, a few kept for the next.
+ *
+ * A handle of libbrine carries one request at a time, so a thread takes a lane, waits on it without the GIL,
+ * and gives it back. Taking and giving are single atomic exchanges: no lock that a fork could leave held. */
+#ifndef PYTHON_LANES_H
+#define PYTHON_LANES_H
+
+#include <Python.h>
+#include <stdatomic.h>
+
+#include "client/brine.h"
+
+/* Kept when nobody uses them; more exist while more threads call at once. */
+#define LANES_IDLE 16
+
+struct lane {
+	struct brine *brine;
+	PyThreadState *thread; /* of the waiting thread, while it has no GIL */
+};
+
+struct lanes {
+	_Atomic(struct lane *) idle[LANES_IDLE];
+	struct brine_options options; /* its strings are owned */
+};
+
+/* Copies options, whose `interrupted` is replaced. Opens the first lane, so that bad options show here:
+ * 0 or a negative error of libbrine. */
+int lanes_init(struct lanes *lanes, const struct brine_options *options);
+/* All lanes must have been given back. */
+void lanes_done(struct lanes *lanes);
+
+/* A lane for this thread alone, or NULL. */
+struct lane *lanes_take(struct lanes *lanes);
+void lanes_give(struct lanes *lanes, struct lane *lane);
+/* Closes what is idle. */
+void lanes_drain(struct lanes *lanes);
+
+/* Around a call that may wait. A signal that arrives meanwhile runs its Python handler; if that raises, the
+ * call ends with -BRINE_ERROR_INTERRUPTED and the exception is set. */
+static inline void
+lane_wait(struct lane *lane)
+{
+	lane->thread = PyEval_SaveThread();
+}
+
+static inline void
+lane_resume(struct lane *lane)
+{
+	PyEval_RestoreThread(lane->thread);
+}
+
+#endif

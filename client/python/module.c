@@ -1,0 +1,136 @@
+/* module.c - the extension module _brine: its types and what it owns per interpreter. */
+#include "client/python/state.h"
+
+#include "client/brine.h"
+#include "client/python/codec.h"
+#include "client/python/key.h"
+
+static PyObject *
+module_encode_key(PyObject *module, PyObject *key)
+{
+	return key_to_bytes(PyModule_GetState(module), key);
+}
+
+static PyMethodDef methods[] = {
+	{ "encode_key", module_encode_key, METH_O,
+	  "encode_key($module, key, /)\n--\n\nThe bytes as which a key travels." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyTypeObject *
+add_type(PyObject *module, PyType_Spec *spec)
+{
+	PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+
+	if (type && PyModule_AddType(module, (PyTypeObject *)type) < 0)
+		Py_CLEAR(type);
+	return (PyTypeObject *)type;
+}
+
+static int
+add_pickle(struct state *state)
+{
+	PyObject *pickle = PyImport_ImportModule("pickle");
+
+	if (!pickle)
+		return -1;
+	state->codec = codec_pickle((uint32_t)Py_Version);
+	state->loads = PyObject_GetAttrString(pickle, "loads");
+	state->dumps = PyObject_GetAttrString(pickle, "dumps");
+	state->protocol = PyLong_FromLong(PICKLE_PROTOCOL);
+	Py_DECREF(pickle);
+	return state->loads && state->dumps && state->protocol ? 0 : -1;
+}
+
+static int
+module_exec(PyObject *module)
+{
+	struct state *state = PyModule_GetState(module);
+
+	state->client_type = add_type(module, &client_spec);
+	state->scan_type = add_type(module, &scan_spec);
+	state->value_type = add_type(module, &value_spec);
+	state->key_type = add_type(module, &key_spec);
+	if (!state->client_type || !state->scan_type || !state->value_type ||
+	    !state->key_type)
+		return -1;
+	if (PyModule_AddStringConstant(module, "version", brine_version()) < 0)
+		return -1;
+	return add_pickle(state);
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+	struct state *state = PyModule_GetState(module);
+
+	Py_VISIT(state->client_type);
+	Py_VISIT(state->scan_type);
+	Py_VISIT(state->value_type);
+	Py_VISIT(state->key_type);
+	Py_VISIT(state->loads);
+	Py_VISIT(state->dumps);
+	return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+	struct state *state = PyModule_GetState(module);
+
+	Py_CLEAR(state->client_type);
+	Py_CLEAR(state->scan_type);
+	Py_CLEAR(state->value_type);
+	Py_CLEAR(state->key_type);
+	Py_CLEAR(state->loads);
+	Py_CLEAR(state->dumps);
+	Py_CLEAR(state->protocol);
+	return 0;
+}
+
+static void
+module_free(void *module)
+{
+	module_clear(module);
+}
+
+static PyModuleDef_Slot slots[] = {
+	{ Py_mod_exec, module_exec },
+	{ 0, NULL },
+};
+
+static struct PyModuleDef definition = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "brine._brine",
+	.m_doc = "libbrine for Python. Use the package brine.",
+	.m_size = sizeof(struct state),
+	.m_methods = methods,
+	.m_slots = slots,
+	.m_traverse = module_traverse,
+	.m_clear = module_clear,
+	.m_free = module_free,
+};
+
+struct state *
+state_of(PyTypeObject *type)
+{
+	PyObject *module;
+
+	/* PyType_GetModuleByDef() is not in the limited API of 3.11. */
+	for (; type; type = PyType_GetSlot(type, Py_tp_base)) {
+		module = PyType_GetModule(type);
+		if (module && PyModule_GetDef(module) == &definition)
+			return PyModule_GetState(module);
+		PyErr_Clear();
+	}
+	PyErr_SetString(PyExc_SystemError, "not a type of brine._brine");
+	return NULL;
+}
+
+PyMODINIT_FUNC PyInit__brine(void);
+
+PyMODINIT_FUNC
+PyInit__brine(void)
+{
+	return PyModuleDef_Init(&definition);
+}

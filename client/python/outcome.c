@@ -1,0 +1,135 @@
+/* outcome.c - what is rare: errors, values that cannot be loaded or dumped, units of time. Each is decided by a
+ * method that brine.Cache defines: _failed, _not_loaded, _not_dumped, _ttl_ms. */
+#include <string.h>
+
+#include "client/python/client.h"
+#include "client/python/state.h"
+
+int
+client_ready(struct client *self)
+{
+	if (self->state && self->state->loads)
+		return 0;
+	PyErr_SetString(PyExc_RuntimeError, "Cache.__init__ was not called");
+	return -1;
+}
+
+int
+client_failed_one(struct client *self, int result, const char *message, const char *doing)
+{
+	PyObject *text, *answer;
+
+	if (result == -BRINE_ERROR_INTERRUPTED && PyErr_Occurred())
+		return -1;
+	if (brine_error_class(result) == BRINE_OUTAGE)
+		atomic_fetch_add(&self->outages, 1);
+	text = PyUnicode_DecodeUTF8(message, (Py_ssize_t)strlen(message), "replace");
+	if (!text)
+		return -1;
+	answer = PyObject_CallMethod((PyObject *)self, "_failed", "iisOs", -result,
+				     (int)brine_error_class(result),
+				     brine_error_name(result), text, doing);
+	Py_DECREF(text);
+	Py_XDECREF(answer);
+	return answer ? 0 : -1;
+}
+
+int
+client_failed(struct client *self, struct lane *lane, int result, const char *doing)
+{
+	const char *message = brine_message(lane->brine);
+	int answer;
+
+	answer = client_failed_one(self, result,
+				   *message ? message : brine_error_text(result), doing);
+	lanes_give(&self->lanes, lane);
+	return answer;
+}
+
+static const char *const reasons[] = {
+	[VALUE_STRANGER] = "stranger",
+	[VALUE_TOO_NEW] = "too new",
+	[VALUE_UNKNOWN] = "unknown",
+	[VALUE_BROKEN] = "broken",
+};
+
+/* Tells Python, with the exception that loading raised, if any. */
+static int
+not_loaded(struct client *self, PyObject *key, enum value_answer why, uint32_t codec,
+	   uint32_t writer_uid)
+{
+	PyObject *type, *error, *trace, *answer;
+
+	atomic_fetch_add(why == VALUE_STRANGER ? &self->strangers : &self->load_errors,
+			 1);
+	PyErr_Fetch(&type, &error, &trace);
+	PyErr_NormalizeException(&type, &error, &trace);
+	answer = PyObject_CallMethod((PyObject *)self, "_not_loaded", "OsOII", key,
+				     reasons[why], error ? error : Py_None, codec,
+				     writer_uid);
+	Py_XDECREF(type);
+	Py_XDECREF(error);
+	Py_XDECREF(trace);
+	Py_XDECREF(answer);
+	return answer ? 0 : -1;
+}
+
+int
+client_load(struct client *self, PyObject *key, struct brine_value **value,
+	    PyObject **ret_object)
+{
+	uint32_t codec = brine_value_meta(*value)->codec;
+	uint32_t writer_uid = brine_value_meta(*value)->writer_uid;
+	enum value_answer answer = value_load(self->state, value, ret_object);
+
+	if (answer == VALUE_LOADED)
+		return 1;
+	if (answer == VALUE_RAISED)
+		return -1;
+	return not_loaded(self, key, answer, codec, writer_uid);
+}
+
+int
+client_dump(struct client *self, PyObject *object, struct encoded *ret_encoded)
+{
+	PyObject *type, *error, *trace, *answer;
+
+	if (value_dump(self->state, object, ret_encoded) == 0)
+		return 0;
+	if (!PyErr_ExceptionMatches(PyExc_Exception) ||
+	    PyErr_ExceptionMatches(PyExc_MemoryError))
+		return -1;
+	PyErr_Fetch(&type, &error, &trace);
+	PyErr_NormalizeException(&type, &error, &trace);
+	answer =
+		PyObject_CallMethod((PyObject *)self, "_not_dumped", "OO", object, error);
+	Py_XDECREF(type);
+	Py_XDECREF(error);
+	Py_XDECREF(trace);
+	if (answer) {
+		Py_DECREF(answer);
+		PyErr_SetString(PyExc_SystemError, "_not_dumped did not raise");
+	}
+	return -1;
+}
+
+int
+client_ttl(struct client *self, PyObject *ttl, uint64_t *ret_ttl_ms)
+{
+	PyObject *ms;
+	uint64_t value;
+
+	if (!ttl || ttl == Py_None) {
+		*ret_ttl_ms = ttl ? BRINE_NEVER : self->ttl_ms;
+		return 0;
+	}
+	ms = PyObject_CallMethod((PyObject *)self, "_ttl_ms", "O", ttl);
+	if (!ms)
+		return -1;
+	value = PyLong_AsUnsignedLongLong(ms);
+	Py_DECREF(ms);
+	if (PyErr_Occurred())
+		return -1;
+	*ret_ttl_ms = value;
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* state.h - what one interpreter's copy of the module owns, and the types that make it up.
+ *
+ * Nothing mutable is static, so every subinterpreter has its own. Everything in this folder wants the GIL,
+ * and gives it back only while it waits for the daemon. NULL, -1: a Python exception is set. */
+#ifndef PYTHON_STATE_H
+#define PYTHON_STATE_H
+
+#include <Python.h>
+
+struct state {
+	PyTypeObject *client_type;
+	PyTypeObject *key_type;
+	PyTypeObject *scan_type;
+	PyTypeObject *value_type;
+	PyObject *loads; /* of pickle; value_load() alone calls it */
+	PyObject *dumps;
+	PyObject *protocol; /* PICKLE_PROTOCOL, as dumps takes it */
+	uint32_t codec;     /* of what dumps makes here */
+};
+
+/* Of one of the types above, or of a class derived from it. Borrowed from the type. */
+struct state *state_of(PyTypeObject *type);
+
+extern PyType_Spec client_spec, key_spec, scan_spec, value_spec;
+
+#endif

@@ -1,0 +1,140 @@
+"""Private daemons and a private environment for each test: nothing of the caller's own cache is touched."""
+
+import os
+import pathlib
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import hypothesis
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BRINE_BUILD", ROOT / "build"))
+sys.path[:0] = [str(BUILD / "python"), str(pathlib.Path(__file__).parent)]
+
+import brine  # noqa: E402
+from brine import _errors  # noqa: E402
+from played import PlayedDaemon  # noqa: E402
+
+HUNG_S = 60  # a deadline that only means "hung"
+
+# The same examples every time, and nothing that depends on how busy the machine is.
+hypothesis.settings.register_profile("check", hypothesis.settings(
+    derandomize=True, deadline=None, database=None, max_examples=60,
+    suppress_health_check=list(hypothesis.HealthCheck)))
+hypothesis.settings.load_profile("check")
+
+
+class Daemon:
+    """A brined of this build with a directory of its own, which stays when it is killed."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.data = self.folder / "data"
+        self.socket = str(self.folder / "brine.sock")
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [BUILD / "brined", "--socket", self.socket, "--data", self.data, "--set", "max_size=64M"],
+            stdin=subprocess.DEVNULL, stderr=open(self.folder / "log", "ab"))
+        self._await_answer()
+
+    def _await_answer(self):
+        end = time.monotonic() + HUNG_S
+        exited = os.pidfd_open(self.process.pid)
+        try:
+            while not self._answers():
+                # The daemon's end is an event; its first answer is not, so look again soon.
+                ended = select.select([exited], [], [], 0.01)[0]
+                assert not ended and time.monotonic() < end, (self.folder / "log").read_text()
+        finally:
+            os.close(exited)
+
+    def _answers(self):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.socket) == 0
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(HUNG_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+
+
+@pytest.fixture
+def folder():
+    """Short enough for a socket's path, whatever the test is called."""
+    path = tempfile.mkdtemp(prefix="brine-py-")
+    yield pathlib.Path(path)
+    shutil.rmtree(path)
+
+
+@pytest.fixture(autouse=True)
+def private_environment(monkeypatch, folder):
+    for name in list(os.environ):
+        if name.startswith(("BRINE_", "XDG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("BRINE_AUTOSTART", "0")
+    monkeypatch.setenv("PYTHONPATH", str(BUILD / "python"))
+    _errors._said.clear()
+
+
+@pytest.fixture
+def daemon(folder):
+    daemon = Daemon(folder)
+    yield daemon
+    daemon.close()
+
+
+@pytest.fixture
+def cache(daemon):
+    with brine.Cache(socket=daemon.socket) as cache:
+        yield cache
+
+
+@pytest.fixture
+def played(folder):
+    played = PlayedDaemon(folder / "played.sock")
+    yield played
+    played.close()
+
+
+@pytest.fixture
+def played_cache(played):
+    with brine.Cache(socket=played.path) as cache:
+        yield cache
+
+
+class Run:
+    """A finished Python program."""
+
+    def __init__(self, done):
+        self.status, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def run_python(folder):
+    """run_python(source, *args, name=..., **environment) runs it as a script in a process of its own."""
+    def run(source, *args, name="script.py", check=True, **environment):
+        script = folder / name
+        script.write_text(source)
+        done = subprocess.run([sys.executable, script, *args], env=dict(os.environ, **environment),
+                              capture_output=True, text=True, timeout=HUNG_S)
+        assert not check or done.returncode == 0, done.stderr
+        return Run(done)
+    return run
