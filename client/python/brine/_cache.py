@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import enum
 import math
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Final, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from . import _brine
 from ._errors import KINDS, Unavailable, Unpicklable, warn_once
 from ._keys import Key, decode_key
+from ._memoize import Memoized, memoized
 from ._ttl import TTL, ttl_ms
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _Self = TypeVar("_Self", bound="Cache")
 
+
+class _Unset(enum.Enum):
+    UNSET = "..."
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+_UNSET: Final = _Unset.UNSET
 
 _UNSUPPORTED = 33  # errors.def
 # Where a miss would be a wrong answer, an outage raises whatever on_error says.
@@ -81,6 +94,35 @@ class Cache(_brine.Client):
 
     def __bool__(self) -> bool:
         return True
+
+    @overload
+    def memoize(self, ttl: Callable[_P, _R], /) -> Memoized[_P, _R]: ...
+
+    @overload
+    def memoize(self, ttl: TTL | None = ...) -> Callable[[Callable[_P, _R]], Memoized[_P, _R]]: ...
+
+    def memoize(self, ttl: Any = _UNSET) -> Any:
+        """Decorates a function so that each call of equal arguments is computed once, by any process.
+
+            @cache.memoize(ttl="1d")
+            def report(year, *, detail=False): ...
+
+        The key is made of the function's name, its code, and its arguments by content (None, bool, int, float,
+        complex, str, bytes, tuple, list, dict, set, frozenset, dataclasses, enums, paths, dates and times,
+        Decimal, UUID, numpy arrays); other arguments raise a TypeError. Changed code is a new key;
+        changed globals and changed functions that it calls are not noticed, and what it closes over counts as it
+        is when it is decorated. Two processes that miss at
+        the same time both compute. An exception is not stored.
+
+        The decorated function has `cache_key(*args, **kwargs)`, `invalidate(*args, **kwargs)`, which
+        forgets one call and says whether it was stored, and `__wrapped__`.
+        """
+        if callable(ttl):
+            return memoized(self, ttl, ())
+        if ttl is not _UNSET and ttl is not None:
+            ttl_ms(ttl)  # a mistake shows where it was made
+        given = () if ttl is _UNSET else (ttl,)
+        return lambda function: memoized(self, function, given)
 
     def stats(self) -> dict[str, dict[str, int | float | str]]:
         """Counters by scope and name: the daemon's, and under "client" what this object counted."""

@@ -1,0 +1,136 @@
+"""memoize: a function's results, kept under keys made of its name, its code and its arguments."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import types
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+
+from ._code import function_digest, function_name
+from ._errors import BrineError, warn_once
+from ._keys import CALL_FORMAT, ENCODED_MAX, TAG_CALL, EncodedKey
+from ._miss import MISS
+from ._structure import put_run, put_structure
+
+if TYPE_CHECKING:
+    from ._cache import Cache
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+_HEAD = ENCODED_MAX - 32
+
+
+class Memoized(Protocol[P, R]):
+    """A function as memoize returns it."""
+
+    __wrapped__: Callable[P, R]
+    __name__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> EncodedKey:
+        """The key of this call, for get, delete and the rest of Cache."""
+
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Forgets this call's result. Says whether one was stored. Raises Unavailable."""
+
+
+class _Calls:
+    """Makes the keys of one function's calls: 0xFB, the format, the name (a run), a digest of the code, and
+    the values of all parameters in order, with defaults applied."""
+
+    def __init__(self, function: types.FunctionType) -> None:
+        self.signature = inspect.signature(function, follow_wrapped=False)
+        kinds = [parameter.kind for parameter in self.signature.parameters.values()]
+        # Calls with just the positional arguments need no binding.
+        plain = all(kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds)
+        self.plain_count = len(kinds) if plain else -1
+        out = bytearray((TAG_CALL, CALL_FORMAT))
+        put_run(out, function_name(function).encode())
+        self.prefix = bytes(out) + function_digest(function)
+
+    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EncodedKey:
+        """TypeError: the arguments do not fit the function, or one has no key."""
+        values: Any = args
+        if kwargs or len(args) != self.plain_count:
+            bound = self.signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            values = bound.arguments.values()
+        out = bytearray(self.prefix)
+        for value in values:
+            put_structure(out, value)
+        encoded = bytes(out)
+        if len(encoded) >= ENCODED_MAX:
+            encoded = encoded[:_HEAD] + hashlib.blake2b(encoded, digest_size=32).digest()
+        return EncodedKey(encoded)
+
+    def fit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError:
+            return False
+        return True
+
+
+def _check(function: Any) -> None:
+    name = getattr(function, "__qualname__", repr(function))
+    if isinstance(function, (staticmethod, classmethod)):
+        raise TypeError(f"{name}: write @{type(function).__name__} above @cache.memoize(), not below it")
+    if not isinstance(function, types.FunctionType):
+        raise TypeError(f"memoize takes a function written in Python, not {name}; write a def that calls it")
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{name} is async: what it returns is known only after an await. Memoize the plain function "
+                        "that computes, or use cache.get and cache.set around the await")
+    if inspect.isgeneratorfunction(function):
+        raise TypeError(f"{name} is a generator, whose results are consumed once. Memoize a function that returns "
+                        "a list of them")
+
+
+def memoized(cache: Cache, function: Any, ttl: tuple[Any, ...]) -> Any:
+    """ttl: () for the cache's own, else one."""
+    _check(function)
+    calls = _Calls(function)
+    get, store = cache.get, cache._store
+
+    def outside(error: BaseException) -> None:
+        warn_once(("memoize", calls.prefix),
+                  f"results of {function.__qualname__} are computed but not kept: {error}")
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            key = calls.key(args, kwargs)
+        except TypeError:
+            if calls.fit(args, kwargs):
+                raise
+            return function(*args, **kwargs)  # which raises its own error
+        try:
+            value = get(key, MISS)
+        except BrineError as error:
+            outside(error)
+            return function(*args, **kwargs)
+        if value is not MISS:
+            return value
+        started = perf_counter_ns()
+        value = function(*args, **kwargs)
+        try:
+            store(key, value, max(1, (perf_counter_ns() - started) // 1000), *ttl)
+        except (BrineError, MemoryError) as error:
+            outside(error)
+        return value
+
+    def cache_key(*args: Any, **kwargs: Any) -> EncodedKey:
+        return calls.key(args, kwargs)
+
+    def invalidate(*args: Any, **kwargs: Any) -> bool:
+        return cache.delete(calls.key(args, kwargs))
+
+    wrapper.cache_key = cache_key  # type: ignore[attr-defined]
+    wrapper.invalidate = invalidate  # type: ignore[attr-defined]
+    wrapper.__brine_memoized__ = (wrapper, function)  # type: ignore[attr-defined]
+    return wrapper
