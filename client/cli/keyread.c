@@ -392,8 +392,6 @@ keytext_read_prefix(const char *written, enum keytext_form form, struct brine_ke
 		    char why[static KEYTEXT_WHY_MAX])
 {
 	why[0] = 0;
-	if (form == KEYTEXT_BASE64)
-		return read_base64(written, key, ret_prefix, ret_len, why);
 	if (form == KEYTEXT_PYTHON && *written) {
 		if (*written != '\'' && *written != '"' && *written != 'b')
 			return refuse(why,

@@ -42,7 +42,7 @@ keytext_shortened(size_t len)
 int keytext_read(const char *written, enum keytext_form form, struct brine_key *key,
 		 const void **ret_key, size_t *ret_len, char why[static KEYTEXT_WHY_MAX]);
 
-/* The same for the beginning that keys must share. */
+/* The same for the beginning that keys must share: with base64 too it is a text. */
 int keytext_read_prefix(const char *written, enum keytext_form form,
 			struct brine_key *key, const void **ret_prefix, size_t *ret_len,
 			char why[static KEYTEXT_WHY_MAX]);

@@ -395,6 +395,10 @@ keys_as_text_are_utf8_or_what_keys_null_wrote(void **state)
 		keytext_read_prefix("", KEYTEXT_PYTHON, &room, &key, &key_len, why), 0);
 	assert_int_equal(key_len, 0);
 	assert_int_equal(
+		keytext_read_prefix("user:", KEYTEXT_BASE64, &room, &key, &key_len, why),
+		0);
+	assert_memory_equal(key, "user:", 5);
+	assert_int_equal(
 		keytext_read_prefix("b'x'", KEYTEXT_PYTHON, &room, &key, &key_len, why),
 		0);
 	assert_memory_equal(key, "\xf5x", 2);
