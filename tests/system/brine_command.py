@@ -1,0 +1,88 @@
+"""The `brine` command, run against a daemon of its own, as the tests of the command line need it."""
+
+import os
+import pathlib
+import pty
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+
+import harness
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BRINE = harness.BUILD / "brine"
+HUNG = harness.DEADLINE
+
+
+def peer_pid(path):
+    """Who listens there."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(HUNG)
+        sock.connect(str(path))
+        return struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+
+def end(pid):
+    """SIGTERM, and back once the process is gone, whoever its parent is."""
+    watch = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGTERM)
+        assert select.select([watch], [], [], HUNG)[0], f"process {pid} does not end"
+    finally:
+        os.close(watch)
+
+
+class Rig:
+    """A private home in which the command runs, and a daemon for it."""
+
+    def __init__(self, *settings, daemon=True):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="brine-cli-"))
+        self.env = {name: value for name, value in os.environ.items()
+                    if not name.startswith(("BRINE_", "XDG_")) and name != "LD_PRELOAD"}
+        self.env["HOME"] = str(self.home)
+        self.daemon = None
+        if daemon:
+            arguments = [word for setting in ("max_size=1G", *settings) for word in ("--set", setting)]
+            self.daemon = harness.Daemon(self.home, *arguments).start()
+            self.socket = self.daemon.socket
+            self.env["BRINE_SOCKET"] = str(self.socket)
+
+    def __call__(self, *arguments, input=b"", env=None, **more):
+        if "stdin" not in more:
+            more["input"] = input
+        more.setdefault("stdout", subprocess.PIPE)
+        more.setdefault("stderr", subprocess.PIPE)
+        return subprocess.run([BRINE, *arguments], env=dict(self.env, **(env or {})), cwd=self.home,
+                              timeout=HUNG, **more)
+
+    def done(self, *arguments, **more):
+        """Runs what must succeed in silence, and returns what it wrote."""
+        result = self(*arguments, **more)
+        assert (result.returncode, result.stderr) == (0, b""), result
+        return result.stdout
+
+    def on_terminal(self, *arguments, typed=b""):
+        """Runs it with all three descriptors on one terminal. Returns (exit status, what was shown)."""
+        master, slave = pty.openpty()
+        process = subprocess.Popen([BRINE, *arguments], env=self.env, cwd=self.home, stdin=slave,
+                                   stdout=slave, stderr=slave, start_new_session=True)
+        os.close(slave)
+        os.write(master, typed)
+        shown = b""
+        try:
+            while True:
+                shown += os.read(master, 65536)
+        except OSError:  # how a terminal says that nobody is left on it
+            pass
+        os.close(master)
+        return process.wait(HUNG), shown
+
+    def close(self):
+        status = self.daemon.stop() if self.daemon else 0
+        said = self.daemon.log() if self.daemon else ""
+        shutil.rmtree(self.home)
+        assert status == 0, f"the daemon ended with {status}:\n{said}"

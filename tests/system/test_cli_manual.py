@@ -1,0 +1,77 @@
+"""man/brine.1 against the tables of the command line, and its examples run."""
+
+import re
+import subprocess
+
+import pytest
+
+from brine_command import BRINE, HUNG, ROOT, Rig
+
+PAGE = (ROOT / "man/brine.1").read_text()
+COMMANDS = (ROOT / "client/cli/commands.def").read_text()
+OPTIONS = (ROOT / "client/cli/options.def").read_text()
+
+
+def commands():
+    return re.findall(r'^C\(\w+, \w+, "(\w+)"', COMMANDS, re.MULTILINE)
+
+
+def options():
+    """(name, letter or None, argument or None) of each."""
+    found = re.findall(r'^O\(\w+, "([\w-]+)", (?:\'(.)\'|0), (?:"([^"]*)"|NULL)', OPTIONS, re.MULTILINE)
+    assert len(found) == len(re.findall(r"^O\(", OPTIONS, re.MULTILINE))
+    return [(name, letter or None, argument or None) for name, letter, argument in found]
+
+
+def plain(text):
+    """What is left of mdoc when only the words matter."""
+    return re.sub(r" Ns \| Ns (?:Cm )?", "|", text)
+
+
+def examples():
+    section = PAGE[PAGE.index(".Sh EXAMPLES"):]
+    blocks = re.findall(r"^\.Bd -literal -offset indent\n(.*?)^\.Ed", section, re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 5
+    return [block.replace("\\e", "\\") for block in blocks]
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_stands_in_the_manual(name):
+    assert re.search(rf"^\.It Cm {name}\b", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name, letter, argument", options())
+def test_every_option_stands_in_the_manual_with_its_argument(name, letter, argument):
+    forms = rf"Fl {letter} , Fl -{name}" if letter else rf"Fl -{name}"
+    items = re.findall(rf"^\.It {forms}(?: (.*))?$", plain(PAGE), re.MULTILINE)
+    assert items, f".It {forms}"
+    for item in items:
+        words = re.sub(r"\b(Ar|Cm) ", "", item)
+        assert words.lower() == (argument or "").lower()
+
+
+def test_no_option_stands_in_the_manual_that_there_is_not():
+    known = {name for name, _, _ in options()}
+    for name in re.findall(r"\bFl -(\w[\w-]*)", PAGE):
+        assert name in known
+
+
+def test_the_examples_run():
+    rig = Rig()
+    try:
+        (rig.home / "logo.png").write_bytes(b"\x89PNG\r\n" * 1000)
+        (rig.home / "make-report").write_text("#!/bin/sh\necho the report\n")
+        (rig.home / "make-report").chmod(0o755)
+        rig.done("put", "user:1", "-v", "x")
+        rig.done("put", "user:\x02\n", "-v", "x")
+        path = f"{BRINE.parent}:{rig.home}:{rig.env['PATH']}"
+        script = "set -e\n" + "".join(examples())
+        result = subprocess.run(["sh", "-c", script], env=dict(rig.env, PATH=path), cwd=rig.home,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=HUNG)
+        assert (result.returncode, result.stderr) == (0, b""), result
+        assert b"the report" in result.stdout and b"17" in result.stdout
+        assert (rig.home / "copy.png").read_bytes() == (rig.home / "logo.png").read_bytes()
+        assert rig.done("keys", "user:") == b""
+        assert rig.done("get", "report") == b"the report\n"
+    finally:
+        rig.close()
