@@ -2,26 +2,22 @@
 
 import os
 import pathlib
-import select
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 import hypothesis
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BRINE_BUILD", ROOT / "build"))
-sys.path[:0] = [str(BUILD / "python"), str(pathlib.Path(__file__).parent)]
+sys.path[:0] = [str(BUILD / "python"), str(ROOT / "tests/python"), str(ROOT / "tests/system")]
 
 import brine  # noqa: E402
+import harness  # noqa: E402
 from brine import _errors  # noqa: E402
 from played import PlayedDaemon  # noqa: E402
-
-HUNG_S = 60  # a deadline that only means "hung"
 
 # The same examples every time, and nothing that depends on how busy the machine is.
 hypothesis.settings.register_profile("check", hypothesis.settings(
@@ -30,49 +26,12 @@ hypothesis.settings.register_profile("check", hypothesis.settings(
 hypothesis.settings.load_profile("check")
 
 
-class Daemon:
+class Daemon(harness.Daemon):
     """A brined of this build with a directory of its own, which stays when it is killed."""
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        self.data = self.folder / "data"
-        self.socket = str(self.folder / "brine.sock")
-        self.process = None
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [BUILD / "brined", "--socket", self.socket, "--data", self.data, "--set", "max_size=64M"],
-            stdin=subprocess.DEVNULL, stderr=open(self.folder / "log", "ab"))
-        self._await_answer()
-
-    def _await_answer(self):
-        end = time.monotonic() + HUNG_S
-        exited = os.pidfd_open(self.process.pid)
-        try:
-            while not self._answers():
-                # The daemon's end is an event; its first answer is not, so look again soon.
-                ended = select.select([exited], [], [], 0.01)[0]
-                assert not ended and time.monotonic() < end, (self.folder / "log").read_text()
-        finally:
-            os.close(exited)
-
-    def _answers(self):
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(self.socket) == 0
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(HUNG_S)
-            except subprocess.TimeoutExpired:
-                self.kill()
-                raise
+        super().__init__(folder, "--set", "max_size=64M")
+        self.socket = str(self.socket)
 
 
 @pytest.fixture
@@ -96,9 +55,9 @@ def private_environment(monkeypatch, folder):
 
 @pytest.fixture
 def daemon(folder):
-    daemon = Daemon(folder)
+    daemon = Daemon(folder).start()
     yield daemon
-    daemon.close()
+    daemon.stop()
 
 
 @pytest.fixture
@@ -134,7 +93,7 @@ def run_python(folder):
         script = folder / name
         script.write_text(source)
         done = subprocess.run([sys.executable, script, *args], env=dict(os.environ, **environment),
-                              capture_output=True, text=True, timeout=HUNG_S)
+                              capture_output=True, text=True, timeout=harness.DEADLINE)
         assert not check or done.returncode == 0, done.stderr
         return Run(done)
     return run

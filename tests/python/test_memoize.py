@@ -269,10 +269,10 @@ def one():
 leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers(), st.text(), st.binary(), st.dates(),
                    st.datetimes(), st.times(), st.timedeltas(), st.decimals(allow_nan=False), st.uuids(), st.sampled_from(Colour),
                    st.sampled_from([Right.READ, Right.READ | Right.WRITE, Level.LOW]), st.builds(pathlib.PurePosixPath, st.just("a/b")))
-hashable = st.recursive(leaves, lambda inner: st.one_of(st.tuples(inner, inner), st.frozensets(inner)), max_leaves=5)
+hashable = st.recursive(leaves, lambda inner: st.one_of(st.tuples(inner, inner), st.frozensets(inner, max_size=3)), max_leaves=3)
 structures = st.recursive(hashable, lambda inner: st.one_of(
-    st.lists(inner), st.tuples(inner), st.sets(hashable), st.dictionaries(hashable, inner), st.builds(Point, inner, inner),
-    st.builds(Pair, inner, inner)), max_leaves=10)
+    st.lists(inner, max_size=3), st.tuples(inner), st.sets(hashable, max_size=3), st.dictionaries(hashable, inner, max_size=3), st.builds(Point, inner, inner),
+    st.builds(Pair, inner, inner)), max_leaves=5)
 
 
 def shape(value):
