@@ -137,12 +137,12 @@ class Model:
         age = int((time.monotonic() - found["written"]) * 1000)
         if age > fields.get("MAX_AGE", 2**64):
             return {"STATUS": 1}, None
+        said = {name: found[name] for name in ("VERSION", "CODEC", "OBJECT_KIND", "COST") if found[name]}
+        said |= {"LENGTH": len(found["value"]), "AGE": age, "WRITER": os.getuid(), **self.left(found)}
         if "REFRESH" in fields:
             found["ttl"] = fields["REFRESH"] or found["ttl"]
             found["ends"] = self.ends(found["ttl"])
-        said = {name: found[name] for name in ("VERSION", "CODEC", "OBJECT_KIND", "COST") if found[name]}
-        return {**said, "LENGTH": len(found["value"]), "AGE": age, "WRITER": os.getuid(),
-                **self.left(found)}, found["value"]
+        return said, found["value"]
 
     def meta(self, fields, frame):
         return self.get(fields, frame)[0], None

@@ -18,6 +18,8 @@ import wire  # noqa: E402
 BUILD = pathlib.Path(os.environ.get("BRINE_BUILD", ROOT / "build"))
 # Deadlines only mean "hung".
 HUNG = 60
+# A sanitizer keeps what was freed for a while.
+KEPT = 512 << 20 if BUILD.name in ("asan", "tsan") else 0
 
 
 def missing(program):
@@ -47,7 +49,7 @@ class Daemon:
         env["HOME"] = self.folder
         for name in ("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
             env.pop(name, None)
-        self.command, self.env = command, env
+        self.command, self.env, self.peers = command, env, []
         self.restart()
 
     def restart(self):
@@ -68,10 +70,16 @@ class Daemon:
 
     def peer(self, hello=True):
         peer = wire.Peer(connect(self.socket), HUNG)
+        self.peers.append(peer)
         if hello:
             reply = peer.hello()
             assert reply.kind == wire.REPLY, reply
         return peer
+
+    def close_peers(self):
+        for peer in self.peers:
+            peer.close()
+        self.peers = []
 
     def said(self):
         self.log.flush()
@@ -87,6 +95,10 @@ class Daemon:
             return 1024 * sum(int(line.split()[1]) for line in status
                               if line.startswith(("RssAnon:", "RssShmem:")))
 
+    def expect_growth_below(self, limit, before):
+        grown = self.memory() - before
+        assert grown < limit + KEPT, f"{grown >> 20} MiB more than before"
+
     def alive(self):
         """Does it still serve others?"""
         assert self.process.poll() is None, self.said()
@@ -96,6 +108,7 @@ class Daemon:
 
     def close(self):
         """SIGTERM; the daemon must end by itself and without an error."""
+        self.close_peers()
         if self.process.poll() is None:
             self.process.terminate()
         try:
