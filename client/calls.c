@@ -7,11 +7,36 @@
 #include "client/link.h"
 #include "client/value.h"
 
+/* A wire knows no socket: its sentences about the connection get the path here. */
+static bool
+concerns_connection(int result)
+{
+	return result == -BRINE_ERROR_BAD_PEER || result == -BRINE_ERROR_CUT_OFF ||
+	       result == -BRINE_ERROR_UNREACHABLE || result == -BRINE_ERROR_SHUTTING_DOWN;
+}
+
 int
 call_result(struct brine *brine, int result)
 {
-	if (result < 0 && brine->wire)
-		return handle_fail(brine, -result, "%s", brine_wire_message(brine->wire));
+	const char *sentence;
+
+	if (result >= 0 || !brine->wire)
+		return result;
+	sentence = brine_wire_message(brine->wire);
+	if (concerns_connection(result))
+		return handle_fail(brine, -result, "%s (%s)", sentence,
+				   brine->place.path);
+	return handle_fail(brine, -result, "%s", sentence);
+}
+
+int
+call_size(struct brine *brine, int result, uint64_t len)
+{
+	size_t end = strlen(brine->message);
+
+	if (result == -BRINE_ERROR_TOO_LARGE && len != BRINE_UNKNOWN)
+		snprintf(brine->message + end, sizeof(brine->message) - end,
+			 "; this one has %llu bytes", (unsigned long long)len);
 	return result;
 }
 
@@ -165,7 +190,7 @@ brine_put(struct brine *brine, const void *key, size_t key_len, const void *valu
 	result = call_request(brine, &request, false, &reply);
 	if (result == BRINE_DONE && ret_version)
 		*ret_version = reply.meta.version;
-	return result;
+	return call_size(brine, result, value_len);
 }
 
 int

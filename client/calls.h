@@ -13,4 +13,7 @@ int call_request(struct brine *brine, const struct brine_request *request, bool 
 /* Keeps the wire's sentence and gives its result on. */
 int call_result(struct brine *brine, int result);
 
+/* Adds to the message of TOO_LARGE how large the value was. Returns result. */
+int call_size(struct brine *brine, int result, uint64_t len);
+
 #endif

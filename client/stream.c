@@ -108,7 +108,7 @@ stop_upload(struct brine_upload *upload, int error)
 	if (brine->wire->error || brine->wire->cut)
 		link_settle(brine);
 	link_close(brine);
-	return upload->error;
+	return call_size(brine, upload->error, upload->length);
 }
 
 /* Is the upload still the one that its handle serves, and in the process that began it? */
@@ -186,7 +186,7 @@ finish(struct brine_upload *upload, uint64_t *ret_version)
 	if (call_result(brine, reply.result) == BRINE_DONE && ret_version)
 		*ret_version = reply.meta.version;
 	link_settle(brine);
-	return reply.result;
+	return call_size(brine, reply.result, upload->length);
 }
 
 static void

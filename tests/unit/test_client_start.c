@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #include "client/brine.h"
+#include "client/handle.h"
+#include "client/link.h"
 #include "client/locate.h"
 #include "client/start.h"
 #include "tests/unit/fake.h"
@@ -450,6 +452,64 @@ a_handle_keeps_to_the_daemon_it_found(void **state)
 	home_remove(&home);
 }
 
+static void
+the_systems_daemon_is_taken_when_the_user_has_none(void **state)
+{
+	struct home home;
+	struct fake fake, own;
+	struct brine *brine;
+	char where[512];
+
+	(void)state;
+	home_make(&home);
+	fake_start(&fake, NULL, NULL);
+	brine = open_starting(&home);
+	brine->env.system_socket = fake.path;
+	assert_int_equal(brine_ping(brine, NULL), 0);
+	assert_int_equal(brine_where(brine, where, sizeof(where)), BRINE_HIT);
+	assert_non_null(strstr(where, "the system's daemon"));
+	assert_int_equal(size_of(&home, "."), -1); /* nothing was started */
+	/* And kept, though the user has one now. */
+	assert_int_equal(mkdir(home.data, 0700), 0);
+	fake_start(&own, home.data, NULL);
+	link_close(brine);
+	assert_int_equal(brine_ping(brine, NULL), 0);
+	assert_int_equal(atomic_load(&own.connections), 0);
+	assert_int_equal(atomic_load(&fake.connections), 2);
+	brine_close(&brine);
+	brine = open_starting(&home);
+	brine->env.system_socket = fake.path;
+	assert_int_equal(brine_ping(brine, NULL), 0);
+	assert_int_equal(atomic_load(&own.connections), 1);
+	brine_close(&brine);
+	fake_stop(&own);
+	fake_stop(&fake);
+	home_remove(&home);
+}
+
+static void
+a_system_socket_that_refuses_is_the_error_and_nothing_is_started(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct home home;
+	struct brine *brine;
+	int deaf = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	home_make(&home);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/deaf", home.path);
+	assert_int_equal(bind(deaf, (struct sockaddr *)&address, sizeof(address)), 0);
+	brine = open_starting(&home);
+	brine->env.system_socket = address.sun_path;
+	assert_int_equal(brine_ping(brine, NULL), -BRINE_ERROR_UNREACHABLE);
+	assert_non_null(strstr(brine_message(brine), address.sun_path));
+	assert_non_null(strstr(brine_message(brine), "systemctl"));
+	assert_int_equal(size_of(&home, "."), -1);
+	brine_close(&brine);
+	close(deaf);
+	home_remove(&home);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -466,6 +526,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(directories_of_another_uid_count_as_absent),
 		cmocka_unit_test(a_path_of_any_length_is_connected),
 		cmocka_unit_test(a_handle_keeps_to_the_daemon_it_found),
+		cmocka_unit_test(the_systems_daemon_is_taken_when_the_user_has_none),
+		cmocka_unit_test(
+			a_system_socket_that_refuses_is_the_error_and_nothing_is_started),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "--set") == 0)

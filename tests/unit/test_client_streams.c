@@ -286,6 +286,10 @@ a_refused_upload_reports_it_and_the_handle_goes_on(void **state)
 	assert_int_equal(brine_put_write(upload, "abc", 3), 0);
 	assert_int_equal(brine_put_finish(&upload, NULL), -BRINE_ERROR_TOO_LARGE);
 	assert_non_null(strstr(brine_message(brine), "TOO_LARGE"));
+	assert_non_null(strstr(brine_message(brine), "this one has 3 bytes"));
+	assert_int_equal(brine_put(brine, "k", 1, "abcd", 4, NULL, NULL),
+			 -BRINE_ERROR_TOO_LARGE);
+	assert_non_null(strstr(brine_message(brine), "this one has 4 bytes"));
 	assert_int_equal(brine_ping(brine, NULL), 0);
 	brine_close(&brine);
 	fake_stop(&fake);
