@@ -16,6 +16,8 @@ static const struct unit {
 	{ "ms", UINT64_C(1000) },       { "us", UINT64_C(1) },
 };
 
+#define SECONDS 3 /* the index of s */
+
 /* Reads digits at *text, and passes over them. Returns 0, or -1 for none or too many. */
 static int
 take_digits(const char **text, uint64_t *ret_number)
@@ -104,29 +106,55 @@ integer_parse(const char *text, int64_t *ret_integer)
 	return 0;
 }
 
+/* The step in which so long a time is shown: a minute for hours, a tenth of a second for seconds. */
+static uint64_t
+step_of(size_t unit, uint64_t us)
+{
+	if (unit < SECONDS)
+		return durations[unit + 1].us;
+	if (unit + 1 < COUNT_OF(durations) && us < 10 * durations[unit].us)
+		return durations[unit].us / 10;
+	return durations[unit].us;
+}
+
+static size_t
+largest_unit(uint64_t us)
+{
+	size_t unit = 0;
+
+	while (us < durations[unit].us)
+		unit++;
+	return unit;
+}
+
 void
 duration_show(uint64_t us, char ret_text[static UNITS_TEXT_MAX])
 {
-	size_t i = 0;
-	uint64_t count, next;
+	uint64_t step, count, rest;
+	size_t unit;
 	int len;
 
 	if (us == UINT64_MAX || us == 0) {
 		snprintf(ret_text, UNITS_TEXT_MAX, "%s", us ? "never" : "0s");
 		return;
 	}
-	while (us < durations[i].us)
-		i++;
-	count = us / durations[i].us;
-	len = snprintf(ret_text, UNITS_TEXT_MAX, "%llu%s", (unsigned long long)count,
-		       durations[i].suffix);
-	/* Below a minute one unit is enough, except for 1.5 seconds. */
-	if (i + 1 == COUNT_OF(durations) || (durations[i].us < 1000000 && count >= 10))
-		return;
-	next = us % durations[i].us / durations[i + 1].us;
-	if (next && !(durations[i].us == 1000000 && count >= 10))
+	step = step_of(largest_unit(us), us);
+	if (us < UINT64_MAX - step)
+		us += step / 2;
+	us -= us % step;
+	unit = largest_unit(us); /* 59.9 seconds are a minute by now */
+	count = us / durations[unit].us;
+	rest = us % durations[unit].us;
+	len = snprintf(ret_text, UNITS_TEXT_MAX, "%llu", (unsigned long long)count);
+	if (rest && unit >= SECONDS)
+		len += snprintf(ret_text + len, UNITS_TEXT_MAX - (size_t)len, ".%u",
+				(unsigned)(rest / (durations[unit].us / 10)));
+	len += snprintf(ret_text + len, UNITS_TEXT_MAX - (size_t)len, "%s",
+			durations[unit].suffix);
+	if (rest && unit < SECONDS)
 		snprintf(ret_text + len, UNITS_TEXT_MAX - (size_t)len, "%llu%s",
-			 (unsigned long long)next, durations[i + 1].suffix);
+			 (unsigned long long)(rest / durations[unit + 1].us),
+			 durations[unit + 1].suffix);
 }
 
 void

@@ -14,7 +14,7 @@ int number_parse(const char *text, uint64_t *ret_number);
 int integer_parse(const char *text, int64_t *ret_integer);
 
 #define UNITS_TEXT_MAX 32
-/* Two units at most: "3d4h", "1m30s", "250ms". UINT64_MAX is "never". */
+/* Rounded, two units at most: "3d4h", "1m30s", "1.5s", "250ms". UINT64_MAX is "never". */
 void duration_show(uint64_t us, char ret_text[static UNITS_TEXT_MAX]);
 void milliseconds_show(uint64_t ms, char ret_text[static UNITS_TEXT_MAX]);
 /* "817", "1.5K", "12M": powers of 1024, two digits at least. */
