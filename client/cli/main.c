@@ -66,9 +66,9 @@ open_handle(struct cli *cli)
 		return EXIT_DONE;
 	if (result != -BRINE_ERROR_BAD_ARGUMENT)
 		return report_failure(cli, result);
-	return report_usage(
-		cli, "the socket has to be an absolute path of an existing length, "
-		     "and the namespace a name like web or /shared.");
+	return report_usage(cli,
+			    "the namespace has to be a name like web or /shared, and the "
+			    "socket a path shorter than 4,096 bytes.");
 }
 
 static int

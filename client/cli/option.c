@@ -71,12 +71,18 @@ set_duration(struct reading *reading, enum option_id id, const char *text)
 {
 	const struct option *option = &option_table[id];
 	uint64_t us;
+	int result;
 
 	if (option->form == OPTION_LIFE && strcmp(text, "never") == 0) {
 		reading->options.number[id] = UINT64_MAX;
 		return 0;
 	}
-	if (duration_parse(text, &us))
+	result = duration_parse(text, &us);
+	if (result == DURATION_LONG)
+		return refuse(reading, "--%s %.40s: too long%s.", option->name, text,
+			      option->form == OPTION_LIFE ? "; for no end write never"
+							  : "");
+	if (result)
 		return refuse_duration(reading, option->name, text);
 	if (option->form == OPTION_DURATION) {
 		if (us == 0)

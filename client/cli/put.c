@@ -29,6 +29,7 @@ struct putting {
 	char *buffer;    /* PUT_WHOLE */
 	uint64_t length; /* of what was read */
 	uint64_t version;
+	uint64_t max_value; /* the daemon's */
 };
 
 static int
@@ -92,7 +93,7 @@ open_source(struct putting *putting)
 	result = source_open(&putting->source, path);
 	if (result == -ENOENT) {
 		report(cli,
-		       "there is no file %s. To store that text itself: brine put %s "
+		       "there is no file '%s'. To store that text itself: brine put %s "
 		       "--value '%s'",
 		       path, cli->operands[0], path);
 		return EXIT_OTHER;
@@ -117,6 +118,38 @@ report_source(struct putting *putting, int64_t error)
 	return EXIT_OTHER;
 }
 
+/* A value that is too large is told with its size and the limit. */
+static int
+report_put(struct putting *putting, int error)
+{
+	bool known = putting->source.length != BRINE_UNKNOWN;
+	uint64_t length = known ? putting->source.length : putting->length;
+	char size[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX];
+
+	if (error != -BRINE_ERROR_TOO_LARGE || length <= putting->max_value)
+		return report_failure(putting->cli, error);
+	number_show(length, size);
+	number_show(putting->max_value, most);
+	report(putting->cli,
+	       "the value has %s%s bytes, and this daemon takes at most %s (max_value); nothing "
+	       "was stored",
+	       known ? "" : "at least ", size, most);
+	return EXIT_REFUSED;
+}
+
+/* Asked beforehand, as it cannot be asked while a value is on its way. */
+static int
+ask_limit(struct putting *putting)
+{
+	struct brine_daemon daemon;
+	int result = brine_ping(putting->cli->brine, &daemon);
+
+	if (result < 0 && result != -BRINE_ERROR_DISABLED)
+		return report_failure(putting->cli, result);
+	putting->max_value = result < 0 ? UINT64_MAX : daemon.max_value;
+	return EXIT_DONE;
+}
+
 /* Sends the rest of the source, of which the first len bytes are in the buffer. */
 static int
 feed(struct putting *putting, struct brine_upload *upload, size_t len,
@@ -138,7 +171,7 @@ feed(struct putting *putting, struct brine_upload *upload, size_t len,
 		}
 		result = brine_put_write(upload, putting->buffer, len);
 		if (result < 0)
-			return report_failure(putting->cli, result);
+			return report_put(putting, result);
 		progress_add(progress, len);
 		if (source->ended)
 			break;
@@ -161,12 +194,14 @@ put_stream(struct putting *putting, size_t len)
 	struct cli *cli = putting->cli;
 	struct brine_upload *upload;
 	struct progress progress;
-	int result, status;
+	int result, status = ask_limit(putting);
 
+	if (status != EXIT_DONE)
+		return status;
 	result = brine_put_begin(cli->brine, putting->key.bytes, putting->key.len,
 				 putting->source.length, &putting->options, &upload);
 	if (result < 0)
-		return report_failure(cli, result);
+		return report_put(putting, result);
 	progress_begin(&progress, report_to_person(cli), putting->source.length);
 	status = feed(putting, upload, len, &progress);
 	progress_end(&progress);
@@ -175,7 +210,7 @@ put_stream(struct putting *putting, size_t len)
 		return status;
 	}
 	result = brine_put_finish(&upload, &putting->version);
-	return result < 0 ? report_failure(cli, result) : EXIT_DONE;
+	return result < 0 ? report_put(putting, result) : EXIT_DONE;
 }
 
 static int

@@ -114,14 +114,24 @@ report_exit_status(int error)
 	}
 }
 
+/* The library says which request it was ("PUT: ..."), and we which command. */
+static const char *
+message_of(const struct cli *cli, int error)
+{
+	const char *message = cli->brine ? brine_message(cli->brine) : "";
+	size_t len = strspn(message, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+	if (len && strncmp(message + len, ": ", 2) == 0)
+		message += len + 2;
+	return *message ? message : brine_error_text(error);
+}
+
 int
 report_failure(const struct cli *cli, int error)
 {
-	const char *message = cli->brine ? brine_message(cli->brine) : "";
+	const char *message = message_of(cli, error);
 	int status = report_exit_status(error);
 
-	if (!*message)
-		message = brine_error_text(error);
 	if (status == EXIT_MISS)
 		return report_miss(cli, "%s", message);
 	report(cli, "%s", message);

@@ -57,13 +57,13 @@ duration_parse(const char *text, uint64_t *ret_us)
 
 	do {
 		if (take_digits(&text, &number))
-			return -1;
+			return DURATION_WRONG;
 		unit = find_unit(text, unit);
 		if (unit == COUNT_OF(durations))
-			return -1;
+			return DURATION_WRONG;
 		if (__builtin_mul_overflow(number, durations[unit].us, &number) ||
 		    __builtin_add_overflow(sum, number, &sum))
-			return -1;
+			return DURATION_LONG;
 		text += strlen(durations[unit].suffix);
 		unit++; /* the next part must be of a smaller unit */
 	} while (*text);

@@ -5,7 +5,9 @@
 #include <stdint.h>
 
 /* "300ms", "1h30m": whole numbers with the units us, ms, s, m, h, d, from the largest down. Refuses signs,
- * blanks, fractions, a number without its unit and what does not fit. Returns 0 or -1. */
+ * blanks, fractions and a number without its unit. Returns 0 or one of these. */
+#define DURATION_WRONG -1 /* no duration */
+#define DURATION_LONG -2  /* does not fit */
 int duration_parse(const char *text, uint64_t *ret_us);
 
 /* Digits alone. Returns 0 or -1. */

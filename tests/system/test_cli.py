@@ -426,10 +426,11 @@ def test_a_value_over_the_limit_is_refused_with_both_sizes(brine):
         for size in ((1 << 20) + 1, 8 << 20):
             result = rig("put", "key", input=b"x" * size)
             assert status(result) == REFUSED, result
-            assert b"1048576" in result.stderr or b"1 MiB" in result.stderr or b"1M" in result.stderr
+            assert b"takes at most 1,048,576" in result.stderr
             (rig.home / "file").write_bytes(b"x" * size)
             result = rig("put", "key", "file")
-            assert status(result) == REFUSED and result.stderr.startswith(b"brine: put: ")
+            assert status(result) == REFUSED, result
+            assert f"the value has {size:,} bytes, and".encode() in result.stderr
         assert status(rig("get", "key")) == MISS
     finally:
         rig.close()

@@ -118,6 +118,8 @@ durations_and_choices_are_checked(void **state)
 	REFUSED("at least 1ms", "--ttl", "0s");
 	REFUSED("at least 1ms", "--ttl", "900us");
 	REFUSED("not a duration", "--ttl", "0");
+	REFUSED("write never", "--ttl", "300000000d");
+	REFUSED("not a duration", "--ttl", "99999999999999999999d");
 	REFUSED("at least 1us", "--cost", "0ms");
 	REFUSED("not a duration", "--cost", "never");
 	REFUSED("not one of memory|disk", "--ack", "tape");
