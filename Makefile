@@ -116,7 +116,7 @@ all: programs
 programs: $(PROGRAMS) $(PYTHON_PACKAGE)
 	@:
 
-tests: programs $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS)
+tests: programs $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) $(CRASH_PROGRAMS)
 	@:
 
 .SECONDARY: $(call object,$(EVERY_SOURCE))
@@ -284,10 +284,10 @@ bench: deps
 	@$(MAKE) all $(BENCH_PROGRAMS)
 	@BRINE_BUILD='$(abspath $(BUILD))' PYTHON='$(PYTHON)' tests/bench/run
 
-## crash: kill the daemon at named points and at random, and verify what it had acknowledged
+## crash: kill the daemon, fill it, starve it, at length, and verify what it had promised; T=part
 crash: deps
 	@$(MAKE) all $(CRASH_PROGRAMS)
-	@BRINE_BUILD='$(abspath $(BUILD))' PYTHON='$(PYTHON)' tests/crash/run
+	@BRINE_BUILD='$(abspath $(BUILD))' PYTHON='$(PYTHON)' tests/crash/run '$(T)'
 
 # ---- style
 
