@@ -46,6 +46,10 @@ static int
 miss(struct cache *cache, struct op *op, const struct found *found,
      struct answer *ret_answer)
 {
+	if (op->get.meta_only) {
+		free(found->owner);
+		return answer_now(ret_answer, (struct answer){ .kind = ANSWER_MISS });
+	}
 	cache->counts.misses++;
 	if (op->namespace && found->there)
 		op->namespace->misses_expired++;

@@ -5,12 +5,21 @@
 #define DEFAULT_MAX (UINT64_C(10) << 30)
 
 uint64_t
+limit_reserve(const struct limit *limit)
+{
+	uint64_t part = limit->max_size / LIMIT_COMMIT_PART;
+
+	return part < LIMIT_RESERVE_MAX ? part : LIMIT_RESERVE_MAX;
+}
+
+uint64_t
 limit_pages(const struct limit *limit)
 {
 	uint64_t size =
 		limit->max_size < limit->disk_size ? limit->max_size : limit->disk_size;
+	uint64_t other = limit->beside + limit_reserve(limit);
 
-	return size > limit->beside ? (size - limit->beside) / PAGE : 0;
+	return size > other ? (size - other) / PAGE : 0;
 }
 
 uint64_t
@@ -24,12 +33,8 @@ limit_commit_pages(const struct limit *limit)
 uint64_t
 limit_target(const struct limit *limit)
 {
-	uint64_t largest = 0, pages = limit_pages(limit), ahead;
+	uint64_t pages = limit_pages(limit), ahead = LIMIT_COMMITS_AHEAD * limit->largest;
 
-	for (unsigned i = 0; i < LIMIT_RECENT; i++)
-		if (limit->recent[i] > largest)
-			largest = limit->recent[i];
-	ahead = LIMIT_COMMITS_AHEAD * largest;
 	/* Never more than a quarter: a limit that keeps nothing would help nobody. */
 	if (ahead > pages / 4)
 		ahead = pages / 4;
@@ -39,8 +44,9 @@ limit_target(const struct limit *limit)
 void
 limit_note_commit(struct limit *limit, uint64_t pages)
 {
-	limit->recent[limit->at] = pages;
-	limit->at = (limit->at + 1) % LIMIT_RECENT;
+	limit->largest -= limit->largest / LIMIT_FORGET;
+	if (pages > limit->largest)
+		limit->largest = pages;
 }
 
 uint64_t

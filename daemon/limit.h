@@ -9,9 +9,11 @@
 /* A commit flushes at most this, and at most a 64th of max_size. */
 #define LIMIT_COMMIT_BYTES (UINT64_C(16) << 20)
 #define LIMIT_COMMIT_PART 64
+#define LIMIT_RESERVE_MAX (UINT64_C(4) << 20)
 /* Pages freed by one commit can be used two commits later, so room for three is kept. */
 #define LIMIT_COMMITS_AHEAD 3
-#define LIMIT_RECENT 16
+/* The largest commit is forgotten by this part of it with each smaller one. */
+#define LIMIT_FORGET 256
 
 struct limit {
 	uint64_t max_size; /* bytes, as configured */
@@ -19,10 +21,11 @@ struct limit {
 		beside; /* bytes of our other files and of other schemas, which count as well */
 	uint64_t
 		disk_size; /* bytes that the file system leaves for us; UINT64_MAX: enough */
-	uint64_t recent[LIMIT_RECENT]; /* pages of the last commits */
-	unsigned at;
+	uint64_t largest; /* pages of the largest commit lately */
 };
 
+/* Bytes of disk kept beyond the file's end, so that deletions still work on a full disk. */
+uint64_t limit_reserve(const struct limit *limit);
 /* Pages that may be in use at all. */
 uint64_t limit_pages(const struct limit *limit);
 /* Pages down to which the writer evicts. */

@@ -38,64 +38,75 @@ usage_charged(const struct usage *usage, double leaf_factor)
 	       usage_figure(&usage->chunk_pages) * PAGE_SIZE_BYTES;
 }
 
-static uint64_t
-tenant_charged(const struct ledger *ledger, uint32_t uid, double leaf_factor)
+static struct tenant *
+find_tenant(struct policy *policy, uint32_t uid)
 {
-	uint64_t sum = 0;
+	size_t at = uid * UINT32_C(2654435761) % POLICY_TENANTS;
 
-	for (struct usage *usage = ledger_next(ledger, NULL); usage;
-	     usage = ledger_next(ledger, usage))
-		if (!usage->flushed && usage->uid == uid)
-			sum += usage_charged(usage, leaf_factor);
-	return sum;
+	while (policy->tenants[at].held && policy->tenants[at].uid != uid)
+		at = (at + 1) % POLICY_TENANTS;
+	return &policy->tenants[at];
 }
 
-/* All have the same fair share, so the one furthest above it is the one that holds most.
- * Returns false if nobody holds anything. */
-static bool
-choose_tenant(const struct ledger *ledger, double leaf_factor, uint32_t *ret_uid)
+/* What each tenant holds, counted once for one round of evictions. Tenants beyond the table's room are
+ * left in peace. */
+static void
+count_tenants(struct policy *policy, const struct ledger *ledger, double leaf_factor)
 {
-	uint64_t most = 0;
-	uint32_t seen = UINT32_MAX;
-
+	policy->tenant_count = 0;
+	memset(policy->tenants, 0, sizeof(policy->tenants));
 	for (struct usage *usage = ledger_next(ledger, NULL); usage;
 	     usage = ledger_next(ledger, usage)) {
-		uint64_t sum;
+		uint64_t charged = usage_charged(usage, leaf_factor);
+		struct tenant *tenant;
 
-		if (usage->flushed || (most && usage->uid == seen))
+		if (usage->flushed || !charged)
 			continue;
-		seen = usage->uid;
-		sum = tenant_charged(ledger, usage->uid, leaf_factor);
-		if (sum > most) {
-			most = sum;
-			*ret_uid = usage->uid;
-		}
+		tenant = find_tenant(policy, usage->uid);
+		if (!tenant->held && policy->tenant_count == POLICY_TENANTS - 1)
+			continue; /* one place stays empty: it ends every search */
+		if (!tenant->held)
+			policy->order[policy->tenant_count++] = tenant;
+		tenant->uid = usage->uid;
+		tenant->held += charged;
 	}
-	return most > 0;
+}
+
+/* All have the same fair share, so the one furthest above it is the one that holds most. NULL if nobody
+ * holds anything. */
+static struct tenant *
+choose_tenant(struct policy *policy)
+{
+	struct tenant *most = NULL;
+
+	for (size_t i = 0; i < policy->tenant_count; i++)
+		if (policy->order[i]->held > (most ? most->held : 1))
+			most = policy->order[i];
+	return most;
 }
 
 /* One of the tenant's namespaces, by chance, the more likely the more it holds. */
 static struct usage *
-choose_namespace(struct policy *policy, const struct ledger *ledger, uint32_t uid,
-		 double leaf_factor)
+choose_namespace(struct policy *policy, const struct ledger *ledger,
+		 const struct tenant *tenant, double leaf_factor)
 {
-	uint64_t sum = tenant_charged(ledger, uid, leaf_factor), point;
+	uint64_t point = chance(policy) % tenant->held;
+	struct usage *last = NULL;
 
-	if (sum == 0)
-		return NULL;
-	point = chance(policy) % sum;
 	for (struct usage *usage = ledger_next(ledger, NULL); usage;
 	     usage = ledger_next(ledger, usage)) {
 		uint64_t charged;
 
-		if (usage->flushed || usage->uid != uid)
+		if (usage->flushed || usage->uid != tenant->uid)
 			continue;
 		charged = usage_charged(usage, leaf_factor);
+		if (charged)
+			last = usage;
 		if (point < charged)
 			return usage;
 		point -= charged;
 	}
-	return NULL;
+	return last;
 }
 
 /* Follows the median by small steps towards each sample (stochastic approximation). */
@@ -254,6 +265,13 @@ keep_worst(struct policy *policy, const struct round *round, unsigned from,
 		policy->pool[policy->pooled++] = round->all[from++];
 }
 
+/* Never to nothing: an empty place in the table would end a search too early. */
+static void
+relieve(struct tenant *tenant, uint64_t charged)
+{
+	tenant->held = tenant->held > charged ? tenant->held - charged : 1;
+}
+
 int
 policy_evict(struct policy *policy, struct objects *objects,
 	     const struct recency *recency, double leaf_factor, uint64_t bytes,
@@ -261,17 +279,18 @@ policy_evict(struct policy *policy, struct objects *objects,
 {
 	uint64_t freed = 0;
 	unsigned gone = 0, empty = 0;
-	uint32_t uid;
 
+	count_tenants(policy, objects->ledger, leaf_factor);
 	while (freed < bytes && gone < most && empty < EMPTY_ROUNDS_MAX) {
 		struct round round;
+		struct tenant *tenant = choose_tenant(policy);
 		struct usage *usage;
 		unsigned taken = 0, before = gone;
 		int done;
 
-		if (!choose_tenant(objects->ledger, leaf_factor, &uid))
+		if (!tenant)
 			break;
-		usage = choose_namespace(policy, objects->ledger, uid, leaf_factor);
+		usage = choose_namespace(policy, objects->ledger, tenant, leaf_factor);
 		if (!usage)
 			break;
 		done = gather(policy, objects, recency, leaf_factor, usage->incarnation,
@@ -285,6 +304,7 @@ policy_evict(struct policy *policy, struct objects *objects,
 				return done;
 			if (done == STORE_HIT) {
 				freed += round.all[taken].charged;
+				relieve(tenant, round.all[taken].charged);
 				gone++;
 			}
 			taken++;

@@ -25,12 +25,24 @@ struct candidate {
 	uint64_t version; /* of the object that was valued */
 };
 
+/* More tenants than this at once are not looked at by one round of evictions. */
+#define POLICY_TENANTS 4096
+
+struct tenant {
+	uint32_t uid;
+	uint64_t held; /* bytes charged; 0: an empty place */
+};
+
 struct policy {
 	struct candidate pool[POLICY_POOL];
 	unsigned pooled;
 	uint32_t pool_incarnation;
 	double median_cost_us; /* of those that told their cost */
 	uint64_t chance;
+	/* Of the present round: a table by uid, and what is in it. */
+	struct tenant tenants[POLICY_TENANTS];
+	struct tenant *order[POLICY_TENANTS];
+	size_t tenant_count;
 };
 
 void policy_init(struct policy *policy, uint64_t seed);

@@ -201,7 +201,7 @@ cache_get(struct cache *cache, const struct get *get, const struct later *later,
 	op.later = *later;
 	op.waited = false;
 	op.namespace = names_find(&cache->names, get->target.uid, get->target.namespace);
-	cache->counts.gets++;
+	cache->counts.gets += !get->meta_only;
 	return op_run(cache, &op, ret_answer);
 }
 

@@ -8,7 +8,6 @@
 #define LOOK_NS UINT64_C(1000000000)
 #define EVICT_MIN 64       /* objects per commit that may go in any case */
 #define EVICT_PER_CHANGE 4 /* and for each change of the commit */
-#define RESERVE_BYTES_MAX (UINT64_C(4) << 20)
 
 void
 room_init(struct room *room, struct store *store, const char *path, const char *root,
@@ -123,13 +122,11 @@ static void
 reserve_blocks(struct room *room)
 {
 	uint64_t size = store_file_size(room->store);
-	uint64_t bytes = room->limit.max_size / LIMIT_COMMIT_PART;
 
 	if (size == room->reserved_at)
 		return;
 	room->reserved_at = size;
-	store_preallocate(room->store,
-			  bytes < RESERVE_BYTES_MAX ? bytes : RESERVE_BYTES_MAX);
+	store_preallocate(room->store, limit_reserve(&room->limit));
 }
 
 void
