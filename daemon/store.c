@@ -116,6 +116,27 @@ store_why(int code)
 	}
 }
 
+/* LMDB's own order, several times as fast for row keys, which nearly all are. A get compares a dozen. */
+static int
+compare_rows(const MDB_val *a, const MDB_val *b)
+{
+	size_t len = a->mv_size < b->mv_size ? a->mv_size : b->mv_size;
+	uint64_t left, right;
+	int order;
+
+	if (a->mv_size != ROW_KEY_SIZE || b->mv_size != ROW_KEY_SIZE) {
+		order = memcmp(a->mv_data, b->mv_data, len);
+		return order ? order : (a->mv_size > len) - (b->mv_size > len);
+	}
+	left = be64_load(a->mv_data);
+	right = be64_load(b->mv_data);
+	if (left == right) {
+		left = be64_load((const uint8_t *)a->mv_data + sizeof(left));
+		right = be64_load((const uint8_t *)b->mv_data + sizeof(right));
+	}
+	return (left > right) - (left < right);
+}
+
 /* LMDB calls this before it would abort on a broken page. */
 static void
 on_assert(MDB_env *env, const char *text)
@@ -138,6 +159,7 @@ open_tables(struct store *store)
 	}
 	if (code)
 		return code;
+	mdb_set_compare(txn, store->tables[STORE_RECORDS], compare_rows);
 	return mdb_txn_commit(txn);
 }
 
