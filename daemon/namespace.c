@@ -73,6 +73,11 @@ ledger_add(struct ledger *ledger, struct usage *usage)
 
 	usage->next = *bucket;
 	*bucket = usage;
+	usage->preceding = NULL;
+	usage->following = ledger->first;
+	if (ledger->first)
+		ledger->first->preceding = usage;
+	ledger->first = usage;
 	ledger->count++;
 }
 
@@ -94,6 +99,12 @@ ledger_remove(struct ledger *ledger, struct usage *usage)
 	while (*at != usage)
 		at = &(*at)->next;
 	*at = usage->next;
+	if (usage->preceding)
+		usage->preceding->following = usage->following;
+	else
+		ledger->first = usage->following;
+	if (usage->following)
+		usage->following->preceding = usage->preceding;
 	ledger->count--;
 	free(usage);
 }
@@ -101,26 +112,14 @@ ledger_remove(struct ledger *ledger, struct usage *usage)
 struct usage *
 ledger_next(const struct ledger *ledger, const struct usage *after)
 {
-	size_t bucket = 0;
-
-	if (after) {
-		if (after->next)
-			return after->next;
-		bucket = after->incarnation % LEDGER_BUCKETS + 1;
-	}
-	for (; bucket < LEDGER_BUCKETS; bucket++)
-		if (ledger->buckets[bucket])
-			return ledger->buckets[bucket];
-	return NULL;
+	return after ? after->following : ledger->first;
 }
 
 void
 ledger_done(struct ledger *ledger)
 {
-	for (size_t i = 0; i < LEDGER_BUCKETS; i++) {
-		while (ledger->buckets[i])
-			ledger_remove(ledger, ledger->buckets[i]);
-	}
+	while (ledger->first)
+		ledger_remove(ledger, ledger->first);
 }
 
 static void

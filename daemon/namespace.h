@@ -29,7 +29,9 @@ struct usage {
 	_Atomic uint64_t chunk_pages; /* of published objects */
 	uint64_t committed[4];        /* the four above as the last commit left them */
 	bool gone;                    /* its last row goes with the present write */
-	struct usage *next;           /* in the ledger */
+	struct usage *next;           /* in the ledger's bucket */
+	struct usage *following;      /* in the list of all */
+	struct usage *preceding;
 	size_t name_len;
 	char name[NAMESPACE_NAME_MAX];
 };
@@ -51,6 +53,7 @@ usage_figure(const _Atomic uint64_t *figure)
 
 struct ledger {
 	struct usage *buckets[LEDGER_BUCKETS];
+	struct usage *first; /* each commit walks over all of them, more than once */
 	size_t count;
 };
 
