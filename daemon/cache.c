@@ -25,9 +25,8 @@
 uint64_t
 core_number(struct cache *cache)
 {
-	uint64_t now_us = clock_now_us();
-
-	cache->clock = cache->clock + 1 > now_us ? cache->clock + 1 : now_us;
+	cache->clock =
+		cache->clock + 1 > cache->now_us ? cache->clock + 1 : cache->now_us;
 	return cache->clock;
 }
 
@@ -141,9 +140,10 @@ major_faults(void)
 void
 core_note_read(struct cache *cache)
 {
+	bool cold = cache->cold_until_ns >= cache->now_ns;
 	long faults;
 
-	if (++cache->reads % FAULT_LOOK && cache->cold_until_ns < cache->now_ns)
+	if (++cache->reads % (cold ? FAULT_LOOK_COLD : FAULT_LOOK))
 		return;
 	faults = major_faults();
 	if (faults > cache->faults)
@@ -205,13 +205,15 @@ void
 core_look_at_clock(struct cache *cache)
 {
 	cache->now_ns = clock_mono_ns();
-	cache->now_ms = clock_now_ms();
+	cache->now_us = clock_turn_us(cache->now_ns);
+	cache->now_ms = cache->now_us / 1000;
 }
 
-void
+uint64_t
 cache_turn_begin(struct cache *cache)
 {
 	core_look_at_clock(cache);
+	return cache->now_ns;
 }
 
 void

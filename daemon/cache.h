@@ -108,10 +108,11 @@ void cache_configure(struct cache *cache, const struct cache_config *config);
 int cache_wake_fd(const struct cache *cache);
 void cache_wake(struct cache *cache);
 
-/* Around every batch of requests: no snapshot outlives it. cache_turn_end() may start a commit.
+/* Around every batch of requests: no snapshot outlives it. The first returns CLOCK_MONOTONIC, which it
+ * reads; the second may start a commit.
  * Cheap when nothing happened. Must also be called when cache_deadline_ns() (CLOCK_MONOTONIC,
  * UINT64_MAX for never) has passed. */
-void cache_turn_begin(struct cache *cache);
+uint64_t cache_turn_begin(struct cache *cache);
 void cache_turn_end(struct cache *cache);
 uint64_t cache_deadline_ns(const struct cache *cache);
 

@@ -131,7 +131,8 @@ struct cache {
 	uint64_t clock; /* last number given out */
 	uint64_t epoch;
 	uint32_t next_incarnation;
-	uint64_t now_ms; /* daemon time of this turn */
+	uint64_t now_us; /* daemon time of this turn */
+	uint64_t now_ms;
 	uint64_t now_ns;
 	uint64_t started_ns;
 	uint64_t txn; /* last commit that the loop knows of */

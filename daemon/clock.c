@@ -47,11 +47,15 @@ static const struct clock_source system_source = {
 static const struct clock_source *source = &system_source;
 /* Daemon time minus boot time, modulo 2^64. Written by one thread, read by all. */
 static _Atomic uint64_t offset_us;
+/* The loop's: daemon time at the last tick, and when by the monotonic clock that is too old. */
+static uint64_t tick_us;
+static uint64_t tick_until_ns;
 
 void
 clock_use(const struct clock_source *other)
 {
 	source = other ? other : &system_source;
+	tick_until_ns = 0;
 }
 
 uint64_t
@@ -88,6 +92,7 @@ clock_start(uint64_t stored_ms)
 	}
 	atomic_store_explicit(&offset_us, anchor_us - source->boot_us(),
 			      memory_order_relaxed);
+	tick_until_ns = 0;
 	return anchor;
 }
 
@@ -98,9 +103,21 @@ clock_tick(void)
 	uint64_t boot_us = source->boot_us();
 	uint64_t offset = atomic_load_explicit(&offset_us, memory_order_relaxed);
 
-	if (wall_us > boot_us + offset)
-		atomic_store_explicit(&offset_us, wall_us - boot_us,
-				      memory_order_relaxed);
+	if (wall_us > boot_us + offset) {
+		offset = wall_us - boot_us;
+		atomic_store_explicit(&offset_us, offset, memory_order_relaxed);
+	}
+	tick_us = boot_us + offset;
+}
+
+uint64_t
+clock_turn_us(uint64_t mono_ns)
+{
+	if (mono_ns >= tick_until_ns) {
+		clock_tick();
+		tick_until_ns = mono_ns + CLOCK_TURN_NS;
+	}
+	return tick_us;
 }
 
 uint64_t

@@ -11,7 +11,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "daemon/clock.h"
 #include "daemon/dispatch.h"
 #include "daemon/input.h"
 #include "daemon/log.h"
@@ -545,7 +544,5 @@ conn_turn_begin(struct conns *all)
 	if (all->in_turn)
 		return;
 	all->in_turn = true;
-	all->now_ns = clock_mono_ns();
-	clock_tick();
-	cache_turn_begin(all->sessions->cache);
+	all->now_ns = cache_turn_begin(all->sessions->cache);
 }

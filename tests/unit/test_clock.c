@@ -147,6 +147,32 @@ a_system_clock_before_boot_does_not_confuse(void **state)
 }
 
 static void
+turns_read_the_clocks_again_when_time_has_passed(void **state)
+{
+	(void)state;
+	clock_start(0);
+	assert_int_equal(clock_turn_us(mono_ns), WALL_MS * 1000);
+	pass_ms(20);
+	assert_int_equal(clock_turn_us(mono_ns + CLOCK_TURN_NS - 1), WALL_MS * 1000);
+	assert_int_equal(clock_turn_us(mono_ns + CLOCK_TURN_NS), (WALL_MS + 20) * 1000);
+	wall_us += 5000000;
+	assert_int_equal(clock_turn_us(mono_ns + 2 * CLOCK_TURN_NS),
+			 (WALL_MS + 5020) * 1000);
+	assert_int_equal(clock_now_ms(), WALL_MS + 5020);
+}
+
+static void
+a_tick_between_turns_is_seen_by_the_next(void **state)
+{
+	(void)state;
+	clock_start(0);
+	clock_turn_us(mono_ns);
+	pass_ms(20);
+	clock_tick();
+	assert_int_equal(clock_turn_us(mono_ns), (WALL_MS + 20) * 1000);
+}
+
+static void
 the_system_source_reads_the_system(void **state)
 {
 	time_t before = time(NULL);
@@ -173,6 +199,8 @@ main(void)
 		FAKE(a_backward_step_is_not_followed),
 		FAKE(a_step_back_and_forth_again_changes_nothing),
 		FAKE(a_system_clock_before_boot_does_not_confuse),
+		FAKE(turns_read_the_clocks_again_when_time_has_passed),
+		FAKE(a_tick_between_turns_is_seen_by_the_next),
 		cmocka_unit_test(the_system_source_reads_the_system),
 	};
 	return unit_run(tests);
