@@ -12,8 +12,10 @@
 #include "daemon/log.h"
 
 #define NS_PER_S UINT64_C(1000000000)
-/* The loop looks for major faults after this many reads of its own. */
+/* The loop looks for major faults after this many reads of its own; while there were some, more often.
+ * A look costs as much as a read. */
 #define FAULT_LOOK 64
+#define FAULT_LOOK_COLD 8
 #define COLD_NS NS_PER_S
 #define DAMAGE_LOG_NS (60 * NS_PER_S)
 /* Beyond the pending limit, for deletes and each connection's first bytes. */
