@@ -15,6 +15,9 @@
 #include "daemon/input.h"
 #include "daemon/log.h"
 
+/* Lines about closed connections in a minute. */
+#define SAID_MAX 20
+#define MINUTE_NS (60 * UINT64_C(1000000000))
 /* Rounds of carrying out and sending before the others have their turn. */
 #define ROUNDS_MAX 4
 /* Who holds a large buffer for longer than this must give it up when others wait for one. */
@@ -140,6 +143,20 @@ conn_close(struct conn *conn)
 		conn_wake_waiting(all, WAIT_MEMORY);
 }
 
+/* Somebody who does wrong all the time must not fill the log. */
+static bool
+may_say(struct conns *all)
+{
+	if (all->now_ns - all->minute_ns >= MINUTE_NS) {
+		if (all->said > SAID_MAX)
+			log_info("%u more connections were closed like that",
+				 all->said - SAID_MAX);
+		all->minute_ns = all->now_ns;
+		all->said = 0;
+	}
+	return all->said++ < SAID_MAX;
+}
+
 void
 conn_drop(struct conn *conn, const char *format, ...)
 {
@@ -149,8 +166,9 @@ conn_drop(struct conn *conn, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(why, sizeof(why), format, arguments);
 	va_end(arguments);
-	log_info("conn %" PRIu64 " of uid %" PRIu32 ": %s; closing", conn->number,
-		 conn->uid, why);
+	if (may_say(conn->all))
+		log_info("conn %" PRIu64 " of uid %" PRIu32 ": %s; closing", conn->number,
+			 conn->uid, why);
 	conn->all->sessions->counters.connections_dropped++;
 	conn_close(conn);
 }
@@ -353,7 +371,7 @@ receive(struct conn *conn, size_t *ret_room)
 	size_t room =
 		input->len && input->size > input->len ? input->size - input->len : 0;
 	struct iovec vectors[2] = {
-		{ .iov_base = input->bytes + input->len, .iov_len = room },
+		{ .iov_base = room ? input->bytes + input->len : NULL, .iov_len = room },
 		{ .iov_base = all->buffer,
 		  .iov_len = conn->skip > INPUT_SHARE ? CONN_DISCARD_MAX : INPUT_SHARE },
 	};

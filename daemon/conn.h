@@ -60,6 +60,8 @@ struct conns {
 	bool leaving;
 	bool owing; /* somebody may owe something: sweep */
 	uint64_t refusal_said_ns;
+	uint64_t minute_ns; /* when the minute began in which */
+	unsigned said;      /* so many lines about closed connections were due */
 	uint8_t buffer[CONN_DISCARD_MAX];
 };
 

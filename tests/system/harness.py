@@ -222,6 +222,8 @@ class Daemon:
     def launch(self):
         notify = self.folder / "notify"
         notify.unlink(missing_ok=True)
+        if self.ready:
+            self.ready.close()
         self.ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.ready.bind(str(notify))
         command = [str(BRINED), *self.arguments]
@@ -240,7 +242,6 @@ class Daemon:
             assert self.ready.recv(100) == b"READY=1"
         finally:
             os.close(pidfd)
-            self.ready.close()
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -269,6 +270,8 @@ class Daemon:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait(DEADLINE)
+        if self.ready:
+            self.ready.close()
 
     def client(self, **options):
         return Client(self.socket, **options)

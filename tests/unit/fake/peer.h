@@ -26,7 +26,8 @@ struct peer {
 	uint32_t next_id;
 	uint8_t *bytes; /* received, not looked at yet */
 	size_t len, size;
-	bool closed; /* the daemon closed */
+	bool closed;          /* the daemon closed */
+	uint8_t header[4096]; /* of the frame taken last; its message borrows it */
 };
 
 struct world {
@@ -39,7 +40,6 @@ struct world {
 struct got {
 	struct frame frame;
 	struct message message;
-	uint8_t header[4096];
 	uint8_t *body; /* all segments; free() */
 	size_t body_len;
 	unsigned segments;
@@ -243,8 +243,8 @@ peer_take(struct peer *peer, struct got *ret)
 	if (peer->len < at)
 		return false;
 	segment = got.frame.first;
-	assert_true(got.frame.header_len <= sizeof(got.header));
-	memcpy(got.header, peer->bytes + FRAME_PREAMBLE_SIZE, got.frame.header_len);
+	assert_true(got.frame.header_len <= sizeof(peer->header));
+	memcpy(peer->header, peer->bytes + FRAME_PREAMBLE_SIZE, got.frame.header_len);
 	for (;;) {
 		got.segments += segment.mark != FRAME_NONE;
 		got.end = segment.mark;
@@ -272,7 +272,7 @@ peer_take(struct peer *peer, struct got *ret)
 	peer->len -= at;
 	memmove(peer->bytes, peer->bytes + at, peer->len);
 	*ret = got;
-	assert_int_equal(message_decode(slice(ret->header, ret->frame.header_len),
+	assert_int_equal(message_decode(slice(peer->header, ret->frame.header_len),
 					&ret->message, &field),
 			 MESSAGE_OK);
 	return true;
