@@ -244,10 +244,10 @@ deps:
 
 # ---- running
 
-## demo: a short tour: a private daemon, the command line, Python; nothing of it stays
+## demo: what Brine is for, in Python on real input, with a daemon of its own; nothing of it stays
 demo: deps
 	@$(MAKE) all
-	@BRINE_BUILD='$(abspath $(BUILD))' PYTHON='$(PYTHON)' tests/demo
+	@PYTHONPATH='$(abspath $(BUILD))/python' $(PYTHON) client/python/demo/alike.py
 
 RUN_TESTS = $(PYTHON) tests/run --build '$(abspath $(BUILD))' --filter '$(T)'
 
