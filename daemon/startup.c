@@ -2,6 +2,7 @@
  * Loop thread, but for the threads that it starts. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,34 @@ stop_engine(struct cache *cache)
 	store_close(&cache->store);
 }
 
+/* The store's folder, for the handler below: a signal knows nothing else of us. */
+static char guarded[CACHE_PATH_MAX];
+
+/* Reading a page failed: the disk is broken, or somebody made the file shorter. What is in memory of it
+ * cannot be trusted, so the next start begins with an empty store. */
+static void
+on_bus_error(int number)
+{
+	static const char words[] =
+		"brined: a page of the store could not be read (SIGBUS): it is "
+		"given up; the next start moves it aside\n";
+
+	(void)number;
+	if (write(STDERR_FILENO, words, sizeof(words) - 1) < 0)
+		_exit(EXIT_FAILURE);
+	datadir_mark_suspect(guarded);
+	_exit(EXIT_FAILURE);
+}
+
+static void
+guard(const char *dir)
+{
+	struct sigaction action = { .sa_handler = on_bus_error };
+
+	snprintf(guarded, sizeof(guarded), "%s", dir);
+	sigaction(SIGBUS, &action, NULL);
+}
+
 static int
 open_engine(struct cache *cache, char *error)
 {
@@ -201,6 +230,7 @@ open_engine(struct cache *cache, char *error)
 	if (!cache->recency || !cache->pending || cache->wake_fd < 0)
 		return refuse(error, "%s: %s", "cannot start",
 			      strerror(errno ? errno : ENOMEM));
+	guard(cache->dir);
 	done = start_engine(cache, error);
 	if (done == STORE_DAMAGED) {
 		stop_engine(cache);

@@ -15,6 +15,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "daemon/datadir.h"
 #include "daemon/log.h"
 #include "proto/bytes.h"
 
@@ -37,6 +38,7 @@ struct store {
 	MDB_env *env;
 	MDB_dbi tables[STORE_TABLES];
 	uint64_t map_size;
+	char dir[STORE_PATH_MAX];
 	char file[STORE_PATH_MAX];
 	uint8_t secret[STORE_SECRET_SIZE];
 };
@@ -137,11 +139,13 @@ compare_rows(const MDB_val *a, const MDB_val *b)
 	return (left > right) - (left < right);
 }
 
-/* LMDB calls this before it would abort on a broken page. */
+/* LMDB calls this before it aborts on a broken page: the next start shall not meet the same. */
 static void
 on_assert(MDB_env *env, const char *text)
 {
-	(void)env;
+	const struct store *store = mdb_env_get_userctx(env);
+
+	datadir_mark_suspect(store->dir);
 	log_error("store: LMDB found its file broken (%s)", text);
 }
 
@@ -186,6 +190,7 @@ open_env(struct store *store, const char *dir)
 	mdb_env_set_maxdbs(store->env, STORE_TABLES);
 	mdb_env_set_maxreaders(store->env, STORE_READERS_MAX);
 	mdb_env_set_mapsize(store->env, store->map_size);
+	mdb_env_set_userctx(store->env, store);
 	mdb_env_set_assert(store->env, on_assert);
 	code = mdb_env_open(store->env, dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
 	if (code)
@@ -205,6 +210,7 @@ store_open(const char *dir, uint64_t map_size, struct store **ret_store,
 
 	if (store && snprintf(store->file, sizeof(store->file), "%s%s", dir, STORE_FILE) <
 			     (int)sizeof(store->file)) {
+		snprintf(store->dir, sizeof(store->dir), "%s", dir);
 		store->map_size = map_size / PAGE_SIZE_BYTES * PAGE_SIZE_BYTES;
 		code = open_env(store, dir);
 	}

@@ -1,7 +1,7 @@
 /* writer.c - the writer thread. Owns the queue of submitted changes, the ledger and every write. */
 #include "daemon/writer.h"
 
-#include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +25,8 @@
 #define STALL_NS (5 * NS_PER_MS)
 #define STALLS_MAX 200
 #define EXPIRE_MAX 1024 /* expiry rows per commit */
-/* The highest number given out is kept beside the store, too, this often. */
-#define CLOCK_FILE_NS (60 * NS_PER_S)
+/* The highest number given out is saved beside the store, and evictions are said, this often. */
+#define MINUTE_NS (60 * NS_PER_S)
 /* Changes applied between two looks at the clock. */
 #define LOOK_EVERY 32
 
@@ -55,7 +55,9 @@ struct writer {
 	int wake_fd;
 	struct store *store;
 	const struct recency *recency;
-	uint64_t clock_saved_ns;
+	uint64_t minute_ns; /* when the clock was saved and evictions were said */
+	uint64_t evicted_said;
+	uint64_t evicted_bytes_said;
 	struct ledger *ledger;
 	struct change *todo_first;
 	struct change *todo_last;
@@ -125,6 +127,24 @@ look_for_file(struct writer *writer)
 	publish(writer, NULL, NULL, 0);
 }
 
+/* One line for all that went since the last one. */
+static void
+say_evicted(struct writer *writer)
+{
+	uint64_t evicted = shown(&writer->counts.evicted);
+	uint64_t bytes = shown(&writer->counts.evicted_bytes);
+
+	if (evicted != writer->evicted_said)
+		log_info("store in %s: evicted %" PRIu64 " objects (%" PRIu64
+			 " MiB) in the last minute to stay within %" PRIu64
+			 " MiB; if that is too many, raise max_size",
+			 writer->room.path, evicted - writer->evicted_said,
+			 (bytes - writer->evicted_bytes_said) >> 20,
+			 writer->room.limit.max_size >> 20);
+	writer->evicted_said = evicted;
+	writer->evicted_bytes_said = bytes;
+}
+
 /* Once a second: settings, the disk, the file; once a minute the clock beside it. */
 static void
 look_around(struct writer *writer)
@@ -140,10 +160,11 @@ look_around(struct writer *writer)
 	writer->pace.most_pages = limit_commit_pages(&writer->room.limit);
 	SHOW(limit_pages, limit_pages(&writer->room.limit));
 	look_for_file(writer);
-	if (now_ns - writer->clock_saved_ns >= CLOCK_FILE_NS) {
-		writer->clock_saved_ns = now_ns;
-		datadir_write_clock(writer->room.root, writer->progress.clock);
-	}
+	if (now_ns - writer->minute_ns < MINUTE_NS)
+		return;
+	writer->minute_ns = now_ns;
+	datadir_write_clock(writer->room.root, writer->progress.clock);
+	say_evicted(writer);
 }
 
 /* ---- one write ---- */
