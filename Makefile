@@ -107,7 +107,7 @@ say =
 endif
 
 .PHONY: all deps demo check bench lint format asan tsan fuzz crash install uninstall clean help
-.PHONY: programs tests fuzzers
+.PHONY: programs tests fuzzers FORCE
 .DEFAULT_GOAL := all
 
 ## all: build the daemon, the library, the command line and the Python package into build/
@@ -123,7 +123,16 @@ tests: programs $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) $(CRASH_PROGRAMS)
 
 # ---- objects and archives
 
-$(BUILD)/obj/%.o: %.c Makefile
+# Changes when the compiler or its flags do, and only then.
+quoted = '$(subst ','\'',$(1))'
+FLAGS = $(BUILD)/obj/flags
+$(FLAGS): FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' $(call quoted,$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL)) | cmp -s - $@ || \
+		printf '%s\n' $(call quoted,$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL)) >$@
+FORCE:
+
+$(BUILD)/obj/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(EXTRA_FLAGS) -MMD -MP -c -o $@ $<
 
@@ -299,7 +308,8 @@ lint:
 	@$(PYTHON) tests/lint/include_graph.py
 	@clang-format --dry-run -Werror $(FORMATTED)
 	@for header in $(filter-out tests/%,$(filter %.h,$(FORMATTED))); do \
-		$(CC) $(CPPFLAGS_ALL) -std=gnu11 $(WARNINGS) -fsyntax-only -x c $$header || exit 1; \
+		$(CC) $(CPPFLAGS_ALL) -isystem $(PYTHON_INCLUDE) -std=gnu11 $(WARNINGS) \
+			-fsyntax-only -x c $$header || exit 1; \
 	done
 	@for page in $(wildcard man/*.[1-9]); do mandoc -Tlint -W warning $$page || exit 1; done
 	@$(MAKE) tests
