@@ -102,7 +102,12 @@ static void
 fill_reply(struct brine_wire *wire, const struct frame *frame, const struct asked *asked,
 	   const struct message *message, struct brine_reply *reply)
 {
-	*reply = (struct brine_reply){ .token = asked->token };
+	/* Member by member: the cursor's bytes need no clearing for every answer. */
+	reply->token = asked->token;
+	reply->value = NULL;
+	reply->cursor_len = 0;
+	reply->detail = 0;
+	reply->again = 0;
 	if (frame->kind == FRAME_ERROR) {
 		int error =
 			message->error == 0 || message->error >= BRINE_ERROR_UNREACHABLE
@@ -110,6 +115,7 @@ fill_reply(struct brine_wire *wire, const struct frame *frame, const struct aske
 				: (int)message->error;
 
 		reply->result = -error;
+		reply->meta = (struct brine_meta){ .writer_uid = BRINE_NOBODY };
 		reply->detail = message->detail;
 		/* These two say that nothing was done. */
 		reply->again =
@@ -173,7 +179,7 @@ take_head(struct brine_wire *wire, const struct frame *frame,
 	struct asked *asked = NULL;
 
 	incoming->id = frame->id;
-	incoming->reply = (struct brine_reply){ 0 };
+	incoming->reply.result = 0; /* of the rest a frame that is no reply needs nothing */
 	if (frame->kind == FRAME_GOAWAY) {
 		if (take_goaway(wire, message))
 			return wire->error;

@@ -155,29 +155,23 @@ set_rest(const struct brine_request *request, struct message *message,
 }
 
 int
-request_message(const struct brine_request *request, struct message *ret_message,
+request_message(const struct brine_request *request, struct message *message,
 		const char **ret_why)
 {
-	struct message message = { 0 };
 	uint64_t fields;
 	int error = 0;
 
-	if (!message_command_fields(request->command, &fields) ||
-	    request->command < BRINE_PING || request->command > BRINE_SYNC ||
-	    request->ack > BRINE_ACK_DISK) {
+	if (request->command < BRINE_PING || request->ack > BRINE_ACK_DISK ||
+	    !message_command_fields(request->command, &fields)) {
 		*ret_why = "no such command, or no such acknowledgement";
 		return -BRINE_ERROR_BAD_ARGUMENT;
 	}
+	memset(message, 0, sizeof(*message));
 	if (fields >> FIELD_NAMESPACE & 1)
-		error = set_namespace(request, &message, ret_why);
+		error = set_namespace(request, message, ret_why);
 	if (!error && fields >> FIELD_KEY & 1)
-		error = set_key(request, &message, ret_why);
-	if (!error)
-		error = set_rest(request, &message, ret_why);
-	if (error)
-		return error;
-	*ret_message = message;
-	return 0;
+		error = set_key(request, message, ret_why);
+	return error ? error : set_rest(request, message, ret_why);
 }
 
 bool

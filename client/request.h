@@ -11,9 +11,9 @@
 #define REQUEST_HEADER_MAX 4096
 #define NAMESPACE_DEFAULT "default"
 
-/* Fills *ret_message, which borrows from the request. Returns 0, or an error and a sentence in *ret_why
- * (static storage). */
-int request_message(const struct brine_request *request, struct message *ret_message,
+/* Fills the message, which borrows from the request. Returns 0, or an error and a sentence in *ret_why
+ * (static storage); the message is of no use then. */
+int request_message(const struct brine_request *request, struct message *message,
 		    const char **ret_why);
 
 /* May it be executed twice? Then it may be sent again when the connection broke before its answer. */
