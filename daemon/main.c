@@ -252,8 +252,10 @@ serve(struct conf *conf, const struct place *place, struct listener *listeners,
 	unsigned wait_ms;
 	int count;
 
-	/* The cache's threads inherit the mask; the loop lifts it when it handles signals. */
+	/* The cache's threads inherit the mask; the loop lifts it when it handles signals. What a fault
+	 * raises must reach its handler in every thread. */
 	sigfillset(&every);
+	sigdelset(&every, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &every, &before);
 	wait_ms = listener_alive(place->socket) ? LOCK_WAIT_LISTENING_MS : LOCK_WAIT_MS;
 	if (cache_open(&config, wait_ms, &setup.cache, error)) {
