@@ -179,7 +179,8 @@ take_head(struct brine_wire *wire, const struct frame *frame,
 	struct asked *asked = NULL;
 
 	incoming->id = frame->id;
-	incoming->reply.result = 0; /* of the rest a frame that is no reply needs nothing */
+	incoming->reply.result =
+		0; /* of the rest a frame that is no reply needs nothing */
 	if (frame->kind == FRAME_GOAWAY) {
 		if (take_goaway(wire, message))
 			return wire->error;

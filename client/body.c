@@ -137,6 +137,8 @@ widen_value(struct brine_wire *wire)
 				  "the daemon's answer does not end after %u bytes",
 				  WIRE_UNKNOWN_MAX);
 	if (value_resize(&incoming->value, 2 * len)) {
+		snprintf(wire->message, sizeof(wire->message),
+			 "no memory for an answer of more than %zu bytes", len);
 		incoming->reply.result = -BRINE_ERROR_LOCAL_MEMORY;
 		discard(incoming);
 		return 0;
