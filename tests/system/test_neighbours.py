@@ -310,6 +310,7 @@ def test_an_early_refusal_ends_a_streamed_put(client):
     def serve(sock):
         peer = wire.Peer(sock, peers.HUNG)
         peers.reply(peer, peer.receive(), peers.HELLO)
+        peers.reply(peer, peer.receive(), {})  # a PING: the command asks whether we are there
         start = wire.PREAMBLE.unpack(peer.read(wire.PREAMBLE.size))
         fields = wire.decode_header(peer.read(start[4]))
         assert fields[wire.FIELDS["KEY"][0]] == b"k"
