@@ -276,8 +276,10 @@ process(struct conn *conn, struct slice from)
 			step = step_frame(conn, from, &used);
 		else
 			step = step_segment(conn, from, &used);
-		if (step == STEP_DONE)
+		if (step == STEP_DONE) {
 			from = slice((const uint8_t *)from.data + used, from.len - used);
+			conn->need = 0; /* what is behind it was not looked at */
+		}
 	}
 	return (size_t)((const uint8_t *)from.data - start);
 }

@@ -252,6 +252,32 @@ def test_a_client_that_does_not_read_is_held_up_alone(daemon):
     writer.close()
 
 
+def test_requests_behind_one_that_fills_the_outbox_are_not_forgotten(daemon):
+    """All of them were received with one read; the first is the longest."""
+    peer = daemon.peer()
+    value = bytes(1 << 20)
+    assert peer.ask("PUT", {"KEY": b"k"}, value).kind == wire.REPLY
+    frames = [wire.Frame("GET", 2, {"KEY": b"k", 200: bytes(40000)})]
+    frames += [wire.Frame("PING", id_) for id_ in range(3, 13)]
+    peer.send(b"".join(frame.encode() for frame in frames))
+    replies = {reply.id: reply for reply in (peer.receive() for _ in frames)}
+    assert replies[2].body == value
+    peer.close()
+
+
+def test_idle_connections_keep_no_large_buffers(daemon):
+    """Each has put a megabyte before: together more than all half requests may hold."""
+    value = bytes(1 << 20)
+    idle = [daemon.peer() for _ in range(100)]
+    for peer in idle:
+        assert peer.ask("PUT", {"KEY": b"k"}, value).kind == wire.REPLY
+    other = daemon.peer()
+    for _ in range(10):
+        assert other.ask("PUT", {"KEY": b"k"}, value).kind == wire.REPLY
+    for peer in idle:
+        assert peer.ask("PING").kind == wire.REPLY
+
+
 def test_half_requests_on_many_connections_do_not_stop_the_others(daemon):
     halves = []
     for length in range(1, 65):
