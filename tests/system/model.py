@@ -124,7 +124,7 @@ class Model:
 
     @staticmethod
     def ends(ttl):
-        return None if ttl is None or ttl >= 2**62 else time.monotonic() + ttl / 1000
+        return None if ttl is None or ttl >= 2**63 else time.monotonic() + ttl / 1000
 
     @staticmethod
     def left(found):
