@@ -12,10 +12,14 @@
 #include "client/cli/progress.h"
 #include "client/cli/report.h"
 #include "client/cli/sink.h"
+#include "client/cli/spool.h"
 #include "client/cli/utf8.h"
 
 /* A value up to here is looked at whole before the first byte of it is written. */
 #define GET_WHOLE (1u << 20)
+/* A daemon does not wait long for a client that stops reading: after so long a pause of our own reader the rest
+ * is fetched into a file. */
+#define GET_PATIENCE_MS 2000
 
 struct getting {
 	struct cli *cli;
@@ -51,22 +55,29 @@ report_sink(const struct getting *getting, int error)
 }
 
 static int
-write_out(struct getting *getting, const void *bytes, size_t len)
+open_sink(struct getting *getting)
 {
-	int result = 0;
+	const char *path = getting->cli->options.text[OPTION_OUTPUT];
+	int result;
 
-	if (!getting->open)
-		result = sink_open(&getting->sink,
-				   getting->cli->options.text[OPTION_OUTPUT]);
+	if (getting->open)
+		return EXIT_DONE;
+	result = sink_open(&getting->sink, path);
 	if (result) {
-		getting->sink.name = getting->cli->options.text[OPTION_OUTPUT];
+		getting->sink.name = path;
 		return report_sink(getting, result);
 	}
 	getting->open = true;
-	if (!len)
-		return EXIT_DONE;
-	getting->last = ((const char *)bytes)[len - 1];
-	result = sink_write(&getting->sink, bytes, len);
+	return EXIT_DONE;
+}
+
+static int
+write_out(struct getting *getting, const void *bytes, size_t len)
+{
+	int result = sink_write(&getting->sink, bytes, len);
+
+	if (len)
+		getting->last = ((const char *)bytes)[len - 1];
 	return result ? report_sink(getting, result) : EXIT_DONE;
 }
 
@@ -125,21 +136,125 @@ write_integer(struct getting *getting, int64_t count)
 	return write_out(getting, text, (size_t)len);
 }
 
+/* Writes out what the spool holds. Overwrites the buffer. */
+static int
+empty_spool(struct getting *getting, const struct spool *spool)
+{
+	uint64_t position = 0;
+	int64_t count;
+	int status;
+
+	while ((count = spool_read(spool, position, getting->buffer, GET_WHOLE)) > 0) {
+		status = write_out(getting, getting->buffer, (size_t)count);
+		if (status != EXIT_DONE)
+			return status;
+		position += (uint64_t)count;
+	}
+	if (count == 0)
+		return EXIT_DONE;
+	report(getting->cli, "cannot read a temporary file: %s", strerror((int)-count));
+	return EXIT_OTHER;
+}
+
+/* The spool is full: what it holds goes out, then what it could not take. */
+static int
+give_up_spool(struct getting *getting, const struct spool *spool, size_t len)
+{
+	char *rest = malloc(len);
+	int status;
+
+	if (!rest) {
+		report(getting->cli, "out of memory");
+		return EXIT_OTHER;
+	}
+	memcpy(rest, getting->buffer, len);
+	status = empty_spool(getting, spool);
+	if (status == EXIT_DONE)
+		status = write_out(getting, rest, len);
+	free(rest);
+	return status;
+}
+
+/* Fetches the rest of the value into the spool, as long as that takes it, and lets the daemon go. The buffer
+ * holds len bytes that were not written. *ret_more says that there is more to fetch. */
+static int
+copy_by_spool(struct getting *getting, size_t len, bool *ret_more,
+	      struct progress *progress)
+{
+	bool more = *ret_more;
+	struct spool spool;
+	int status;
+
+	if (spool_open(&spool))
+		return write_out(getting, getting->buffer, len);
+	while (spool_add(&spool, getting->buffer, len) == 0) {
+		int64_t count = more ? read_some(getting) : 0;
+
+		if (count < 0) {
+			spool_close(&spool);
+			return report_read(getting, count);
+		}
+		progress_add(progress, (size_t)count);
+		if (count == 0) {
+			*ret_more = false;
+			brine_get_end(&getting->download);
+			brine_close(&getting->cli->brine);
+			progress_end(progress);
+			status = empty_spool(getting, &spool);
+			spool_close(&spool);
+			return status;
+		}
+		more = count == GET_WHOLE;
+		len = (size_t)count;
+	}
+	*ret_more = more;
+	status = give_up_spool(getting, &spool, len);
+	spool_close(&spool);
+	return status;
+}
+
+static int
+write_block(struct getting *getting, size_t len, bool *ret_more,
+	    struct progress *progress)
+{
+	size_t written = 0;
+	int result;
+
+	/* A file takes what it is given. */
+	if (getting->sink.fd != STDOUT_FILENO)
+		return write_out(getting, getting->buffer, len);
+	result = sink_write_within(&getting->sink, getting->buffer, len, GET_PATIENCE_MS,
+				   &written);
+	if (result)
+		return report_sink(getting, result);
+	if (len)
+		getting->last = getting->buffer[len - 1];
+	if (written == len)
+		return EXIT_DONE;
+	memmove(getting->buffer, getting->buffer + written, len - written);
+	return copy_by_spool(getting, len - written, ret_more, progress);
+}
+
 static int
 copy(struct getting *getting, struct progress *progress)
 {
 	bool counter = brine_download_meta(getting->download)->kind == BRINE_COUNTER;
-	int64_t count;
-	int status;
+	bool more = true;
+	int status = EXIT_DONE;
 
-	do {
-		count = read_some(getting);
+	while (status == EXIT_DONE && more) {
+		int64_t count = read_some(getting);
+
 		if (count < 0)
 			return report_read(getting, count);
-		status = counter ? write_integer(getting, count)
-				 : write_out(getting, getting->buffer, (size_t)count);
+		more = count == GET_WHOLE;
 		progress_add(progress, (size_t)count);
-	} while (status == EXIT_DONE && count == GET_WHOLE);
+		status = open_sink(getting);
+		if (status != EXIT_DONE)
+			break;
+		status = counter ? write_integer(getting, count)
+				 : write_block(getting, (size_t)count, &more, progress);
+	}
 	return status;
 }
 

@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static int
@@ -128,6 +130,53 @@ sink_write(struct sink *sink, const void *bytes, size_t len)
 		}
 	}
 	return 0;
+}
+
+static volatile sig_atomic_t alarm_rang;
+
+static void
+on_alarm(int signal)
+{
+	(void)signal;
+	alarm_rang = 1;
+}
+
+/* Interrupts whatever blocks after so long, and then again and again, should it ring a moment too early. */
+static void
+set_alarm(unsigned ms)
+{
+	struct itimerval timer = { .it_value = { ms / 1000, ms % 1000 * 1000 },
+				   .it_interval = { 0, ms ? 100000 : 0 } };
+
+	alarm_rang = 0;
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* No descriptor of ours is made non-blocking for this: others may share what stands behind it. */
+int
+sink_write_within(struct sink *sink, const void *bytes, size_t len, unsigned ms,
+		  size_t *ret_written)
+{
+	struct sigaction ring = { .sa_handler = on_alarm };
+	const char *from = bytes;
+	size_t written = 0;
+	int result = 0;
+
+	sigaction(SIGALRM, &ring, NULL);
+	set_alarm(ms);
+	while (written < len && !alarm_rang && result == 0) {
+		ssize_t count = write(sink->fd, from + written, len - written);
+
+		if (count >= 0)
+			written += (size_t)count;
+		else if (errno == EAGAIN)
+			break;
+		else if (errno != EINTR)
+			result = -errno;
+	}
+	set_alarm(0);
+	*ret_written = written;
+	return result;
 }
 
 /* Gives a file without a name its temporary one, as no call replaces a file by one that has none. */

@@ -20,6 +20,10 @@ int sink_open(struct sink *sink, const char *path);
 /* Writes all of it. Returns 0 or -errno. */
 int sink_write(struct sink *sink, const void *bytes, size_t len);
 
+/* The same, but gives up when the receiver takes its time: *ret_written says how much of it was written. */
+int sink_write_within(struct sink *sink, const void *bytes, size_t len, unsigned ms,
+		      size_t *ret_written);
+
 /* The value is complete. Returns 0 or -errno; then the file is as it was. */
 int sink_finish(struct sink *sink);
 

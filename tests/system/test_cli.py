@@ -5,6 +5,7 @@ import os
 import shlex
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -298,6 +299,25 @@ def test_large_values_pass_through_little_memory_at_any_length_known_or_not(brin
     (brine.home / "large").unlink()
     assert json.loads(brine.done("meta", "file", "--json"))["length"] == size
     brine.done("del", "piped", "file")
+
+
+def connections(brine):
+    return json.loads(brine.done("stats", "--json"))["daemon"]["connections"]
+
+
+@pytest.mark.parametrize("folder", ["", "/nonexistent"], ids=["spooled", "no-room-to-spool"])
+def test_a_reader_that_pauses_gets_all_of_it_and_keeps_no_daemon_waiting(brine, folder):
+    value = os.urandom(6 << 20)
+    brine.done("put", "key", input=value)
+    before = connections(brine)
+    get = subprocess.Popen([BRINE, "get", "key"], env=dict(brine.env, TMPDIR=folder or str(brine.home)),
+                           stdout=subprocess.PIPE, bufsize=0)
+    assert get.stdout.read(1000) == value[:1000]
+    until = time.monotonic() + HUNG
+    while not folder and connections(brine) > before:
+        assert get.poll() is None and time.monotonic() < until
+    assert get.communicate(timeout=HUNG)[0] == value[1000:]
+    assert get.returncode == DONE
 
 
 # ---- keys
