@@ -16,8 +16,8 @@
 #define WHOLE_MAX READER_WHOLE_MAX
 /* Buffers of values on their way out; beyond this, parts are one row each. */
 #define DOWNLOAD_BYTES_MAX (UINT64_C(64) << 20)
-/* Bytes of one upload that may wait for the disk. */
-#define UPLOAD_AHEAD_MAX (UINT64_C(4) << 20)
+/* Bytes of one upload that may wait for the disk: what one commit takes. */
+#define UPLOAD_AHEAD_MAX (UINT64_C(16) << 20)
 #define CACHE_PATH_MAX 4096
 
 struct payer {
