@@ -377,12 +377,13 @@ receive(struct conn *conn, size_t *ret_room)
 		{ .iov_base = all->buffer,
 		  .iov_len = conn->skip > INPUT_SHARE ? CONN_DISCARD_MAX : INPUT_SHARE },
 	};
-	struct msghdr message = { .msg_iov = vectors + !room,
-				  .msg_iovlen = room ? 2 : 1 };
+	struct msghdr message = { .msg_iov = vectors, .msg_iovlen = 2 };
 	ssize_t received;
 
-	do
-		received = recvmsg(conn->fd, &message, MSG_DONTWAIT);
+	do /* recv() is the cheaper one, and nearly always enough */
+		received = room ? recvmsg(conn->fd, &message, MSG_DONTWAIT)
+				: recv(conn->fd, vectors[1].iov_base, vectors[1].iov_len,
+				       MSG_DONTWAIT);
 	while (received < 0 && errno == EINTR);
 	*ret_room = room;
 	return received;

@@ -494,8 +494,11 @@ send_round(struct outbox *outbox, size_t *ret_sent)
 		return 0;
 	message.msg_iovlen = (size_t)count;
 	outbox->pool->sends++;
-	do
-		sent = sendmsg(outbox->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	do /* send() is the cheaper one, and enough for small replies */
+		sent = count > 1 ? sendmsg(outbox->fd, &message,
+					   MSG_NOSIGNAL | MSG_DONTWAIT)
+				 : send(outbox->fd, vectors[0].iov_base,
+					vectors[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)
 		return -1;
