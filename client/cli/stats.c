@@ -7,6 +7,10 @@
 #include "client/cli/report.h"
 #include "client/cli/units.h"
 
+#define NAME_MAX_SHOWN 63
+#define VALUE_MAX_SHOWN 63
+_Static_assert(VALUE_MAX_SHOWN >= UNITS_TEXT_MAX, "every number fits");
+
 static bool
 same(const char *a, size_t a_len, const char *b, size_t b_len)
 {
@@ -40,40 +44,59 @@ is_number(const struct brine_stat *stat, uint64_t *ret_whole, bool *ret_is_whole
 	       strchr(text, '.') == strrchr(text, '.');
 }
 
-static bool
-ends_with(const struct brine_stat *stat, const char *end)
-{
-	size_t len = strlen(end);
+/* Units stand in names; a person sees them in the value instead. */
+static const struct unit {
+	const char *suffix;
+	void (*show)(uint64_t number, char *to);
+} units[] = {
+	{ "_ms", milliseconds_show },
+	{ "_us", duration_show },
+	{ "_bytes", size_show },
+};
 
-	return stat->name_len >= len &&
-	       memcmp(stat->name + stat->name_len - len, end, len) == 0;
+/* The unit that the name ends with, or NULL. */
+static const struct unit *
+unit_of(const struct brine_stat *stat)
+{
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		size_t len = strlen(units[i].suffix);
+
+		if (stat->name_len > len &&
+		    memcmp(stat->name + stat->name_len - len, units[i].suffix, len) == 0)
+			return &units[i];
+	}
+	return NULL;
 }
 
-/* Units stand in names. */
 static void
-show_value(const struct brine_stat *stat, char to[static 2 * UNITS_TEXT_MAX])
+write_row(const struct brine_stat *stat)
 {
+	char name[NAME_MAX_SHOWN + 1], value[VALUE_MAX_SHOWN + 1];
+	const struct unit *unit = unit_of(stat);
+	size_t len = stat->name_len;
 	uint64_t number;
 	bool whole;
 
-	if (!is_number(stat, &number, &whole) || !whole)
-		snprintf(to, (size_t)2 * UNITS_TEXT_MAX, "%.*s", (int)stat->value_len,
-			 stat->value);
-	else if (ends_with(stat, "_ms"))
-		milliseconds_show(number, to);
-	else if (ends_with(stat, "_us"))
-		duration_show(number, to);
-	else if (ends_with(stat, "bytes") || ends_with(stat, "_size"))
-		size_show(number, to);
-	else
-		number_show(number, to);
+	if (!is_number(stat, &number, &whole) || !whole) {
+		unit = NULL;
+		snprintf(value, sizeof(value), "%.*s", (int)stat->value_len, stat->value);
+	} else if (unit) {
+		unit->show(number, value);
+		len -= strlen(unit->suffix);
+	} else {
+		number_show(number, value);
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)len, stat->name);
+	for (char *at = name; *at; at++)
+		if (*at == '_')
+			*at = ' ';
+	printf("  %-28s %14s\n", name, value);
 }
 
 static void
 write_table(const struct brine_value *text)
 {
 	struct brine_stat stat, before = { .scope = "" };
-	char value[2 * UNITS_TEXT_MAX];
 	size_t position = 0;
 	bool first = true;
 
@@ -87,8 +110,7 @@ write_table(const struct brine_value *text)
 			else
 				puts("daemon");
 		}
-		show_value(&stat, value);
-		printf("  %-30.*s %14s\n", (int)stat.name_len, stat.name, value);
+		write_row(&stat);
 		before = stat;
 		first = false;
 	}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import stat
 import subprocess
@@ -403,7 +404,9 @@ def test_all_output_is_valid_json_when_asked(brine):
 def test_stats_shows_a_table(brine):
     brine.done("put", "key", "-v", "value")
     table = brine.done("stats").decode()
-    assert table.startswith("daemon\n  ")
+    assert table.startswith("daemon\n  ") and "_" not in table.split("namespace")[0]
+    assert re.search(r"^  max size +1.0G$", table, re.MULTILINE)
+    assert json.loads(brine.done("stats", "--json"))["daemon"]["max_size_bytes"] == 1 << 30
     assert "\nnamespace " in table and brine.env["BRINE_NAMESPACE"] in table
 
 
