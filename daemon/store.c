@@ -54,7 +54,10 @@ struct snapshot {
 struct write {
 	struct store *store;
 	MDB_txn *txn;
-	MDB_cursor *cursors[STORE_TABLES];
+	MDB_cursor *cursors[STORE_TABLES]; /* of the walks */
+	/* Of get and put: what was looked up is most often put next, and need not be searched from the root
+	 * again. */
+	MDB_cursor *points[STORE_TABLES];
 };
 
 static MDB_val
@@ -480,13 +483,23 @@ write_txn(const struct write *write)
 	return mdb_txn_id(write->txn);
 }
 
+static int
+open_cursor(struct write *write, enum store_table table, MDB_cursor **cursor)
+{
+	if (*cursor)
+		return 0;
+	return mdb_cursor_open(write->txn, write->store->tables[table], cursor);
+}
+
 int
 write_get(struct write *write, enum store_table table, struct slice key,
 	  struct slice *ret_value)
 {
 	MDB_val wanted = val(key), found;
-	int code = mdb_get(write->txn, write->store->tables[table], &wanted, &found);
+	int code = open_cursor(write, table, &write->points[table]);
 
+	if (code == 0)
+		code = mdb_cursor_get(write->points[table], &wanted, &found, MDB_SET);
 	if (code)
 		return result(code);
 	*ret_value = unval(found);
@@ -498,8 +511,11 @@ write_put(struct write *write, enum store_table table, struct slice key,
 	  struct slice value)
 {
 	MDB_val k = val(key), v = val(value);
+	int code = open_cursor(write, table, &write->points[table]);
 
-	return result(mdb_put(write->txn, write->store->tables[table], &k, &v, 0));
+	if (code == 0)
+		code = mdb_cursor_put(write->points[table], &k, &v, 0);
+	return result(code);
 }
 
 int
@@ -526,12 +542,9 @@ write_delete(struct write *write, enum store_table table, struct slice key)
 static int
 write_cursor(struct write *write, enum store_table table, MDB_cursor **ret_cursor)
 {
-	MDB_cursor **cursor = &write->cursors[table];
-	int code = 0;
+	int code = open_cursor(write, table, &write->cursors[table]);
 
-	if (!*cursor)
-		code = mdb_cursor_open(write->txn, write->store->tables[table], cursor);
-	*ret_cursor = *cursor;
+	*ret_cursor = write->cursors[table];
 	return result(code);
 }
 
