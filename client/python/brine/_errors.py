@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import types
 import warnings
 
 
@@ -55,7 +56,7 @@ def warn_once(about: tuple[object, ...], message: str) -> None:
         return
     _said.add(about)
     level = 1
-    frame = sys._getframe()
+    frame: types.FrameType | None = sys._getframe()
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
         level += 1

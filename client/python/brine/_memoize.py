@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._cache import Cache
 
 P = ParamSpec("P")
-R = TypeVar("R", covariant=True)
+R = TypeVar("R")
 
 _HEAD = ENCODED_MAX - 32
 

@@ -12,7 +12,8 @@ class Miss(enum.Enum):
     def __repr__(self) -> str:
         return "brine.MISS"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)
 
 
 MISS: Final = Miss.MISS
