@@ -18,20 +18,13 @@ import brine  # noqa: E402
 import harness  # noqa: E402
 from brine import _errors  # noqa: E402
 from played import PlayedDaemon  # noqa: E402
+from private import Daemon  # noqa: E402
 
 # The same examples every time, and nothing that depends on how busy the machine is.
 hypothesis.settings.register_profile("check", hypothesis.settings(
     derandomize=True, deadline=None, database=None, max_examples=60,
     suppress_health_check=list(hypothesis.HealthCheck)))
 hypothesis.settings.load_profile("check")
-
-
-class Daemon(harness.Daemon):
-    """A brined of this build with a directory of its own, which stays when it is killed."""
-
-    def __init__(self, folder):
-        super().__init__(folder, "--set", "max_size=64M")
-        self.socket = str(self.socket)
 
 
 @pytest.fixture
