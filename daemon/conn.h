@@ -1,6 +1,6 @@
-/* conn.h - one client's connection: from its socket's bytes to requests, from replies to its socket.
+/* conn.h - a client's connection, and what all of them share.
  *
- * Used by conns.c, which holds all of them. A struct conn lives until its loop has let go of it; once
+ * A struct conn lives until its loop has let go of it; once
  * fd is -1 it is closed, and nothing else in it may be used. Loop thread only. */
 #ifndef DAEMON_CONN_H
 #define DAEMON_CONN_H
@@ -65,17 +65,11 @@ struct conns {
 	uint8_t buffer[CONN_DISCARD_MAX];
 };
 
-/* Takes fd. NULL: no memory, and fd is closed. */
-struct conn *conn_open(struct conns *all, int fd, uint32_t uid);
 void conn_close(struct conn *conn);
 
-/* The same, for a client that did wrong. */
+/* The same for a client that did wrong; why ends up in the log. */
 __attribute__((format(printf, 2, 3))) void conn_drop(struct conn *conn,
 						     const char *format, ...);
-
-/* After everything that may have changed something: sends, goes on with requests that had to wait for
- * that, closes what has ended, and says what to wait for. */
-void conn_settle(struct conn *conn);
 
 /* Must not be read from: what it wants has no room, or it does not take what it was given. */
 bool conn_blocked(const struct conn *conn);
@@ -86,6 +80,8 @@ bool conn_owes(const struct conn *conn);
 /* Lets those go on that wait for this. */
 void conn_wake_waiting(struct conns *all, enum wait wait);
 
+/* It has something to do before the loop sleeps. */
+void conn_mark_dirty(struct conn *conn);
 /* The first of those marked to be settled; NULL if there is none. It is not marked any more. */
 struct conn *conn_take_dirty(struct conns *all);
 

@@ -9,6 +9,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/conn.h"
+#include "daemon/exchange.h"
 #include "daemon/log.h"
 
 #define SAY_AGAIN_NS (60 * UINT64_C(1000000000))
@@ -121,7 +122,7 @@ conns_add(struct conns *conns, int fd, uint32_t uid)
 			  conns->leaving ? ERROR_SHUTTING_DOWN : ERROR_BUSY);
 		return -1;
 	}
-	return conn_open(conns, fd, uid) ? 0 : -1;
+	return exchange_open(conns, fd, uid) ? 0 : -1;
 }
 
 void
@@ -141,7 +142,7 @@ settle_dirty(struct conns *conns)
 		if (!conn)
 			return;
 		conn_turn_begin(conns);
-		conn_settle(conn);
+		exchange_settle(conn);
 	}
 }
 
@@ -174,7 +175,7 @@ static void
 prod(struct conn *conn)
 {
 	conn->session->outbox.stuck = false;
-	conn_settle(conn);
+	exchange_settle(conn);
 }
 
 bool
@@ -235,7 +236,7 @@ conns_leave(struct conns *conns)
 		next = conn->next;
 		session_goaway(conn->session);
 		conn->skip = 0;
-		conn_settle(conn);
+		exchange_settle(conn);
 	}
 }
 

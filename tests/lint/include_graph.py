@@ -30,8 +30,12 @@ LEVELS = [
     {"counters", "input", "listener", "notify", "outbox", "place", "settings"},
     {"session"},
     {"reply"},
+    {"call"},
+    {"put"},
     {"dispatch"},
     {"conn"},
+    {"intake"},
+    {"exchange"},
     {"conns"},
     {"server"},
     {"main"},
@@ -44,7 +48,7 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 # What the daemon may use of proto/: all of it where requests are read and answered,
 # and below that only the headers of plain values.
 PROTO_USERS = {"cache", "cache_core", "request", "transfer", "counters", "outbox", "session",
-               "reply", "dispatch", "conn", "conns", "server", "main"}
+               "reply", "call", "put", "dispatch", "conn", "intake", "conns", "server", "main"}
 PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key.h",
                 "proto/slice.h"}
 

@@ -4,6 +4,8 @@
 #include "tests/unit/fake/cache.c"
 #include "tests/unit/fake/peer.h"
 
+#include "daemon/conn.h"
+
 #define MIB (1u << 20)
 
 static void
@@ -100,6 +102,7 @@ an_idle_connection_keeps_no_buffer(void **state)
 	peer_ask(&world, &peer, COMMAND_PING, "");
 	peer_reply(&world, &peer, 1);
 	assert_int_equal(world.sessions.pool.bytes, 0);
+	assert_int_equal(world.conns->first->input.size, 0);
 	assert_false(conns_sweep(world.conns));
 	peer_close(&peer);
 	world_close(&world);
@@ -389,6 +392,33 @@ a_client_that_does_not_read_is_not_read_from_and_later_goes_on(void **state)
 		assert_int_equal(got.body_len, 100000);
 		free(got.body);
 	}
+	free(value);
+	peer_close(&peer);
+	world_close(&world);
+}
+
+static void
+a_short_request_behind_the_one_that_filled_the_outbox_is_answered(void **state)
+{
+	struct world world;
+	struct peer peer;
+	uint8_t *value = make_value(MIB), bytes[4096];
+	struct message message, none = { 0 };
+	char key[1001] = { 0 };
+	size_t len;
+
+	(void)state;
+	memset(key, 'k', 1000);
+	world_open(&world, NULL);
+	peer = peer_greet(&world);
+	peer_put(&world, &peer, key, value, MIB);
+	peer_reply(&world, &peer, 1);
+	message = peer_key(key);
+	len = peer_frame(&peer, bytes, COMMAND_GET, &message, FRAME_NONE, NULL, 0);
+	len += peer_frame(&peer, bytes + len, COMMAND_PING, &none, FRAME_NONE, NULL, 0);
+	peer_send(&world, &peer, bytes, len);
+	free(peer_reply(&world, &peer, 2).body);
+	peer_reply(&world, &peer, 3);
 	free(value);
 	peer_close(&peer);
 	world_close(&world);
@@ -810,6 +840,8 @@ main(void)
 		cmocka_unit_test(a_second_hello_or_an_id_out_of_sequence_closes),
 		cmocka_unit_test(
 			a_client_that_does_not_read_is_not_read_from_and_later_goes_on),
+		cmocka_unit_test(
+			a_short_request_behind_the_one_that_filled_the_outbox_is_answered),
 		cmocka_unit_test(one_round_serves_every_client),
 		cmocka_unit_test(
 			half_a_request_is_dropped_after_the_idle_timeout_and_silence_is_not),

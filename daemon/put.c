@@ -1,0 +1,168 @@
+/* put.c - PUT: its checks, and values that arrive in several segments.
+ * A running upload belongs to the session. Loop thread only. */
+#include "daemon/put.h"
+
+#define COUNTER_SIZE 8
+
+static bool
+check_condition(struct call *call)
+{
+	const struct message *message = &call->message;
+	bool wants = message->condition == CONDITION_VERSION;
+
+	if (!call_check_choice(call, FIELD_CONDITION, message->condition,
+			       CONDITION_VERSION))
+		return false;
+	if (wants == message_has(message, FIELD_VERSION))
+		return true;
+	call_refuse(call, ERROR_BAD_REQUEST, 0,
+		    wants ? "CONDITION 3 needs a VERSION" : "VERSION needs CONDITION 3");
+	return false;
+}
+
+/* What the header says of the body, and the body if it is here whole. */
+static bool
+check_body(struct call *call)
+{
+	const struct message *message = &call->message;
+	bool whole = call->frame->first.mark == FRAME_LAST;
+	bool counter = message->object_kind == OBJECT_COUNTER;
+
+	if (call->frame->first.mark == FRAME_NONE) {
+		call_refuse(call, ERROR_BAD_REQUEST, 0, "a PUT needs a body");
+		return false;
+	}
+	if (message_has(message, FIELD_LENGTH) &&
+	    (whole ? call->body.len != message->length
+		   : call->body.len > message->length)) {
+		call_refuse(call, ERROR_BAD_REQUEST, 0,
+			    "the body's length is not LENGTH");
+		return false;
+	}
+	if (counter &&
+	    (whole ? call->body.len != COUNTER_SIZE : call->body.len > COUNTER_SIZE)) {
+		call_refuse(call, ERROR_BAD_REQUEST, 0, "a counter's value has 8 bytes");
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_put(struct call *call)
+{
+	const struct message *message = &call->message;
+
+	if (!call_check_target(call) || !call_check_ttl(call) || !call_check_ack(call) ||
+	    !check_condition(call) ||
+	    !call_check_choice(call, FIELD_OBJECT_KIND, message->object_kind,
+			       OBJECT_COUNTER))
+		return false;
+	if (message->codec > UINT32_MAX) {
+		call_refuse(call, ERROR_BAD_REQUEST, 0, "CODEC has more than 32 bits");
+		return false;
+	}
+	return check_body(call);
+}
+
+/* A body that goes on: the first segment is the upload's first part. */
+static void
+begin_upload(struct call *call, const struct put *put)
+{
+	struct session *session = call->session;
+	const struct message *message = &call->message;
+	struct answer answer = { 0 };
+	struct upload *upload;
+
+	session->upload_length = UINT64_MAX;
+	if (message_has(message, FIELD_LENGTH))
+		session->upload_length = message->length;
+	else if (put->object_kind == OBJECT_COUNTER)
+		session->upload_length = COUNTER_SIZE;
+	session->upload_received = call->body.len;
+	upload = upload_open(session->all->cache, put, session->upload_length, &answer);
+	if (upload && call->body.len && upload_write(upload, call->body, &answer))
+		upload_abort(&upload);
+	if (!upload) {
+		reply_answer(session, call->frame->id, REPLY_VERSION, &answer);
+		return;
+	}
+	session->upload = upload;
+	session->body = BODY_UPLOAD;
+}
+
+void
+put_begin(struct call *call)
+{
+	const struct message *message = &call->message;
+	struct put put;
+
+	if (call->frame->first.mark == FRAME_ABORT) {
+		call_refuse(call, ERROR_ABORTED, 0, NULL);
+		return;
+	}
+	if (!check_put(call))
+		return;
+	put = (struct put){
+		.target = call->target,
+		.payer = call->session->payer,
+		.ttl_ms = message->ttl_ms,
+		.codec = (uint32_t)message->codec,
+		.object_kind = (uint8_t)message->object_kind,
+		.cost_us = message->cost_us,
+		.condition = (enum condition)message->condition,
+		.version = message->version,
+		.ack = call_ack_or(call, ACK_MEMORY),
+	};
+	if (call->frame->first.mark == FRAME_MORE)
+		begin_upload(call, &put);
+	else
+		CALL_ASK(call, REPLY_VERSION, cache_put, call->session->all->cache, &put,
+			 call->body);
+}
+
+/* ---- values in several segments */
+
+static void
+end_upload(struct session *session, const struct answer *answer)
+{
+	reply_answer(session, session->next_id - 1, REPLY_VERSION, answer);
+	upload_abort(&session->upload);
+	session->body = BODY_DISCARD;
+}
+
+static void
+finish_upload(struct session *session)
+{
+	uint32_t id = session->next_id - 1;
+	struct later later = reply_later(session, id, REPLY_VERSION);
+	struct answer answer = { 0 };
+
+	if (upload_finish(&session->upload, &later, &answer) == CACHE_NOW)
+		reply_now(session, id, REPLY_VERSION, &answer);
+	session->upload = NULL;
+	session->body = BODY_NONE;
+}
+
+void
+put_continue(struct session *session, const struct frame_segment *segment,
+	     struct slice bytes)
+{
+	const struct answer aborted = { .kind = ANSWER_ERROR, .error = ERROR_ABORTED };
+	const struct answer length = { .kind = ANSWER_ERROR,
+				       .error = ERROR_BAD_REQUEST,
+				       .text = "the body's length is not what was "
+					       "announced" };
+	struct answer answer = { 0 };
+
+	session->upload_received += bytes.len;
+	if (segment->mark == FRAME_ABORT)
+		end_upload(session, &aborted);
+	else if (session->upload_received > session->upload_length ||
+		 (segment->mark == FRAME_LAST && session->upload_length != UINT64_MAX &&
+		  session->upload_received < session->upload_length))
+		end_upload(session, &length);
+	else if (bytes.len && upload_write(session->upload, bytes, &answer))
+		end_upload(session, &answer);
+	else if (segment->mark == FRAME_LAST)
+		finish_upload(session);
+}
