@@ -265,17 +265,77 @@ def test_requests_behind_one_that_fills_the_outbox_are_not_forgotten(daemon):
     peer.close()
 
 
-def test_idle_connections_keep_no_large_buffers(daemon):
+@pytest.fixture
+def strict():
+    """A daemon with little patience and little memory for half requests."""
+    daemon = peers.Daemon("idle_timeout=200ms", "receive_size=4M")
+    yield daemon
+    daemon.close()
+
+
+def test_idle_connections_keep_no_large_buffers(strict):
     """Each has put a megabyte before: together more than all half requests may hold."""
     value = bytes(1 << 20)
-    idle = [daemon.peer() for _ in range(100)]
+    idle = [strict.peer() for _ in range(12)]
     for peer in idle:
         assert peer.ask("PUT", {"KEY": b"k"}, value).kind == wire.REPLY
-    other = daemon.peer()
-    for _ in range(10):
+    other = strict.peer()
+    for _ in range(3):
         assert other.ask("PUT", {"KEY": b"k"}, value).kind == wire.REPLY
     for peer in idle:
         assert peer.ask("PING").kind == wire.REPLY
+
+
+@pytest.mark.parametrize("half", [
+    b"\x01", wire.Frame("PING", 1).encode()[:15],
+    wire.Frame("PUT", 1, {"KEY": b"k"}, b"value").encode()[:-1],
+    wire.Frame("PUT", 1, {"KEY": b"k"}, segments=[(wire.MORE, b"value")]).encode(),
+    wire.Frame("PUT", 1, {"KEY": b"k"}, segments=[(wire.MORE, bytes(1 << 20))]).encode() + b"\x00",
+    wire.Frame(99, 1, segments=[(wire.MORE, b"value")]).encode(),
+], ids=["a_byte", "preamble", "body", "more", "large", "discarded"])
+def test_half_a_request_is_not_waited_for_for_ever(strict, half):
+    idle = strict.peer()
+    peer = strict.peer()
+    peer.send(half)
+    while peer.read(1):
+        pass
+    assert idle.ask("PING").kind == wire.REPLY  # who owes nothing stays
+
+
+def test_a_client_that_never_reads_is_sent_away(strict):
+    idle = strict.peer()
+    assert idle.ask("PUT", {"KEY": b"k"}, bytes(1 << 20)).kind == wire.REPLY
+    deaf = strict.peer()
+    for id_ in range(1, 5):
+        deaf.send(wire.Frame("GET", id_, {"KEY": b"k"}))
+    before = strict.descriptors()
+    wait_until(lambda: strict.descriptors() < before, "it is still connected")
+    assert idle.ask("PING").kind == wire.REPLY
+
+
+def test_a_trickle_of_bytes_holds_no_memory_that_others_need(strict):
+    """A hundred clients send a megabyte each, a byte now and then, and never finish."""
+    start = wire.Frame("PUT", 1, {"KEY": b"k"}, bytes(1 << 20)).encode()[:70000]
+    slow = [strict.peer() for _ in range(100)]
+    for peer in slow:
+        peer.send(start)
+    stop = threading.Event()
+
+    def trickle():
+        while not stop.wait(0.05):
+            for peer in slow:
+                send_quietly(peer, b"\0")
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        other = strict.peer()
+        for _ in range(3):
+            assert other.ask("PUT", {"KEY": b"whole"}, bytes(1 << 20)).kind == wire.REPLY
+            assert other.ask("GET", {"KEY": b"whole"}).body == bytes(1 << 20)
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_half_requests_on_many_connections_do_not_stop_the_others(daemon):
