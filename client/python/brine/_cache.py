@@ -5,14 +5,17 @@ from __future__ import annotations
 import enum
 import math
 import os
+import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal, NoReturn, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from . import _brine
 from ._errors import KINDS, Unavailable, Unpicklable, warn_once
 from ._keys import Key, decode_key
-from ._memoize import Memoized, memoized
 from ._ttl import TTL, ttl_ms
+
+if TYPE_CHECKING:
+    from ._memoize import Memoized
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -27,6 +30,9 @@ class _Unset(enum.Enum):
 
 
 _UNSET: Final = _Unset.UNSET
+
+# A source file that changed later may no longer be what was loaded from it.
+LOADED: Final = time.time()
 
 _UNSUPPORTED = 33  # errors.def
 # Where a miss would be a wrong answer, an outage raises whatever on_error says.
@@ -117,6 +123,8 @@ class Cache(_brine.Client):
         The decorated function has `cache_key(*args, **kwargs)`, `invalidate(*args, **kwargs)`, which
         forgets one call and says whether it was stored, and `__wrapped__`.
         """
+        from ._memoize import memoized  # with what it imports, as slow to load as all the rest
+
         if callable(ttl):
             return memoized(self, ttl, ())
         if ttl is not _UNSET and ttl is not None:

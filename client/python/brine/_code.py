@@ -12,16 +12,14 @@ import io
 import os
 import sys
 import textwrap
-import time
 import tokenize
 import types
 from typing import Any
 
+from ._cache import LOADED
 from ._structure import encode_structure, module_name, put_length, put_run, put_structure
 
 DIGEST = 16
-# A source file that changed later than this may no longer be what was loaded from it.
-_STARTED = time.time()
 _LAYOUT = {tokenize.INDENT: "\1", tokenize.DEDENT: "\2", tokenize.NEWLINE: "\n"}
 _IGNORED = (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER)
 
@@ -49,7 +47,7 @@ def _significant(source: str) -> list[str]:
 def _source_of(code: types.CodeType) -> list[str] | None:
     """None where the source cannot be had, or may not be that of this code."""
     try:
-        if os.stat(code.co_filename).st_ctime >= _STARTED:
+        if os.stat(code.co_filename).st_ctime >= LOADED:
             return None
     except OSError:
         pass  # a notebook's cell or a zip file: linecache has its lines

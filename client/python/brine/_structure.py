@@ -9,20 +9,20 @@ hash, which differ between processes.
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
-import decimal
 import enum
 import hashlib
 import os
-import pathlib
 import struct
 import sys
-import types
-import uuid
-import zoneinfo
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # an argument of such a type comes with its module: nobody else pays for it
+    import datetime
+    import decimal
+    import pathlib
+    import types
+    import uuid
 
 RUN_PLAIN_MAX = 1024
 _DIGEST = 32
@@ -117,15 +117,21 @@ def _put_dict(out: bytearray, value: dict[Any, Any]) -> None:
 def _put_timezone(out: bytearray, value: datetime.tzinfo | None) -> None:
     if value is None:
         out += b"-"
-    elif type(value) is datetime.timezone:
-        out += b"o"
-        _put_timedelta(out, value.utcoffset(None))
-        _put_text(out, value.tzname(None))
-    elif type(value) is zoneinfo.ZoneInfo and value.key is not None:
-        out += b"z"
-        _put_text(out, value.key)
     else:
+        put_structure(out, value)
+
+
+def _put_fixed_zone(out: bytearray, value: datetime.timezone) -> None:
+    out += b"o"
+    put_structure(out, value.utcoffset(None))
+    _put_text(out, value.tzname(None))
+
+
+def _put_named_zone(out: bytearray, value: Any) -> None:
+    if value.key is None:  # made from a file: its rules cannot be told
         raise _no_structure(value)
+    out += b"z"
+    _put_text(out, value.key)
 
 
 def _put_datetime(out: bytearray, value: datetime.datetime) -> None:
@@ -149,12 +155,16 @@ def _put_date(out: bytearray, value: datetime.date) -> None:
 
 def _put_timedelta(out: bytearray, value: datetime.timedelta) -> None:
     out += b"l"
-    _put_int(out, value // datetime.timedelta(microseconds=1))
+    _put_int(out, (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds)
 
 
 def _put_decimal(out: bytearray, value: decimal.Decimal) -> None:
     out += b"x"
     _put_text(out, str(value))
+
+
+def _put_uuid(out: bytearray, value: uuid.UUID) -> None:
+    out += b"u" + value.bytes
 
 
 def _put_path(out: bytearray, value: pathlib.PurePath) -> None:
@@ -176,18 +186,26 @@ _EXACT: dict[type, Callable[[bytearray, Any], None]] = {
     dict: _put_dict,
     set: lambda out, value: _put_sorted(out, b"<", [encode_structure(item) for item in value]),
     frozenset: lambda out, value: _put_sorted(out, b">", [encode_structure(item) for item in value]),
-    datetime.datetime: _put_datetime,
-    datetime.date: _put_date,
-    datetime.time: _put_time,
-    datetime.timedelta: _put_timedelta,
-    datetime.timezone: _put_timezone,
-    zoneinfo.ZoneInfo: _put_timezone,
-    decimal.Decimal: _put_decimal,
-    uuid.UUID: lambda out, value: out.extend(b"u" + value.bytes),
-    pathlib.PosixPath: _put_path,
-    pathlib.PurePosixPath: _put_path,
-    pathlib.PureWindowsPath: _put_path,
 }
+
+# Known by where they are, so that their modules need not be imported: they move to _EXACT when one is met.
+_ELSEWHERE: dict[str, dict[str, Callable[[bytearray, Any], None]]] = {
+    "datetime": {"datetime": _put_datetime, "date": _put_date, "time": _put_time, "timedelta": _put_timedelta,
+                 "timezone": _put_fixed_zone},
+    "zoneinfo": {"ZoneInfo": _put_named_zone},
+    "decimal": {"Decimal": _put_decimal},
+    "uuid": {"UUID": _put_uuid},
+    "pathlib": {"PosixPath": _put_path, "PurePosixPath": _put_path, "PureWindowsPath": _put_path},
+}
+
+
+def _find(cls: type) -> Callable[[bytearray, Any], None] | None:
+    for module, classes in _ELSEWHERE.items():
+        for name, put in classes.items():
+            if getattr(sys.modules.get(module), name, None) is cls:
+                _EXACT[cls] = put
+                return put
+    return None
 
 
 # ---- kinds of types
@@ -200,7 +218,7 @@ def _put_enum(out: bytearray, value: enum.Enum) -> None:
 
 
 def _put_dataclass(out: bytearray, value: Any) -> None:
-    fields = dataclasses.fields(value)
+    fields = sys.modules["dataclasses"].fields(value)
     out += b"D"
     _put_class(out, type(value))
     put_length(out, len(fields))
@@ -254,7 +272,7 @@ def _no_structure(value: Any) -> TypeError:
 
 
 def put_structure(out: bytearray, value: Any) -> None:
-    put = _EXACT.get(type(value))
+    put = _EXACT.get(type(value)) or _find(type(value))
     try:
         if put is not None:
             put(out, value)
