@@ -40,7 +40,8 @@ check_body(struct call *call)
 		return false;
 	}
 	if (counter &&
-	    (whole ? call->body.len != COUNTER_SIZE : call->body.len > COUNTER_SIZE)) {
+	    ((message_has(message, FIELD_LENGTH) && message->length != COUNTER_SIZE) ||
+	     (whole ? call->body.len != COUNTER_SIZE : call->body.len > COUNTER_SIZE))) {
 		call_refuse(call, ERROR_BAD_REQUEST, 0, "a counter's value has 8 bytes");
 		return false;
 	}

@@ -424,6 +424,15 @@ def test_a_counter_is_eight_bytes_with_its_kind(space):
     assert int.from_bytes(reply.body, "little", signed=True) == -2
 
 
+@pytest.mark.parametrize("length", [None, 0, 5, 8, 9])
+@pytest.mark.parametrize("body", [b"", b"1234567", b"123456789"], ids=len)
+def test_a_counter_of_another_length_is_refused_in_segments_too(space, length, body):
+    fields = {"KEY": b"k", "OBJECT_KIND": 1, **({} if length is None else {"LENGTH": length})}
+    for segments in ([(wire.MORE, b""), (wire.LAST, body)], [(wire.MORE, body), (wire.LAST, b"")]):
+        expect_error(space("PUT", fields, segments=segments), "BAD_REQUEST")
+    assert absent(space)
+
+
 def test_not_version_and_max_age_make_an_object_absent_for_one_get(space):
     version = put(space)
     assert space("GET", {"KEY": b"k", "NOT_VERSION": version}).named == {"STATUS": 1}
