@@ -1,6 +1,7 @@
 """Random requests to the real daemon and to a dict: both must give the same answers, also in batches that
 leave with one write, and after restarts."""
 
+import concurrent.futures
 import os
 import random
 import threading
@@ -13,7 +14,6 @@ import wire
 
 pytestmark = pytest.mark.skipif(bool(peers.missing("brined")), reason=str(peers.missing("brined")))
 
-SPACES = ["one", "two", None]
 KEYS = [b"a", b"ab", b"\0", b"\xf6\x01", b"k" * 1023, wire.encode_key("long" * 500), wire.encode_key((1, None)),
         wire.encode_key("long" * 500 + "er"), "schlüssel".encode(), b"\xf5" + bytes(range(256))]
 SIZES = [0, 1, 8, 100, 1900, 2000, 2037, 2038, 4080, 4081, 30000, 65520, 65521, 200000, 1 << 20, (1 << 20) + 1]
@@ -31,16 +31,12 @@ class Caught:
 class Pair:
     """The real daemon and the model, and which of their versions mean the same."""
 
-    def __init__(self, chance):
-        self.chance = chance
-        self.daemon = peers.Daemon("max_size=512M")
+    def __init__(self, chance, daemon, spaces=("one", "two", None)):
+        self.chance, self.daemon, self.spaces = chance, daemon, spaces
         self.peer = self.daemon.peer()
         self.model = model.Model()
         self.model.max_value = 128 << 20
         self.real = {}  # the model's version: the daemon's
-
-    def close(self):
-        self.daemon.close()
 
     def restart(self):
         self.daemon.close_peers()
@@ -157,13 +153,13 @@ def random_request(pair, chance, key):
         fields["ACK"] = chance.choice([1, 1, 1, 2])
     elif chance.random() < 0.7:
         fields["TTL"] = chance.choice([3600000, 86400000, 1 << 63])
-    space = chance.choice(SPACES)
+    space = chance.choice(pair.spaces)
     return kind, {**fields, **({"NAMESPACE": space} if space else {}), "KEY": key}, body, segments
 
 
 def everything(pair):
     """All keys and all values, as both have them."""
-    for space in SPACES:
+    for space in pair.spaces:
         name = {"NAMESPACE": space} if space else {}
         pair.run([("SCAN", {**name, "LIMIT": 4096}, None, None)])
         for key in KEYS:
@@ -172,12 +168,22 @@ def everything(pair):
 
 
 @pytest.fixture
-def pair():
+def daemon():
+    daemon = peers.Daemon("max_size=512M")
+    yield daemon
+    daemon.close()
+
+
+@pytest.fixture
+def chance():
     seed = int(os.environ.get("BRINE_SEED", random.randrange(1 << 32)))
     print(f"BRINE_SEED={seed}")
-    pair = Pair(random.Random(seed))
-    yield pair
-    pair.close()
+    return random.Random(seed)
+
+
+@pytest.fixture
+def pair(daemon, chance):
+    return Pair(chance, daemon)
 
 
 def test_the_daemon_answers_as_a_dict_would(pair):
@@ -192,10 +198,22 @@ def test_the_daemon_answers_as_a_dict_would(pair):
 
 def test_batches_that_leave_with_one_write_are_answered_as_one_by_one(pair):
     """Of one key at most one request in each: another may overtake one that waits for the disk."""
-    for step in range(120):
+    run_batches(pair, 120)
+
+
+def run_batches(pair, count):
+    for _ in range(count):
         keys = pair.chance.sample(KEYS, pair.chance.randrange(2, len(KEYS)))
         pair.run([random_request(pair, pair.chance, key) for key in keys])
     everything(pair)
+
+
+def test_clients_at_the_same_time_do_not_meet_in_each_others_namespaces(daemon, chance):
+    pairs = [Pair(random.Random(chance.random()), daemon, (f"one-{number}", f"two-{number}"))
+             for number in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(len(pairs)) as pool:
+        for done in [pool.submit(run_batches, pair, 40) for pair in pairs]:
+            done.result()
 
 
 def test_what_was_acknowledged_is_there_after_a_restart(pair):
