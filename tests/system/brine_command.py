@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 
 import harness
@@ -34,6 +35,27 @@ def end(pid):
         assert select.select([watch], [], [], HUNG)[0], f"process {pid} does not end"
     finally:
         os.close(watch)
+
+
+# A small process in between, because the kernel counts what the parent held at fork as the child's.
+MEASURE = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(status)
+"""
+
+
+class Measured(subprocess.Popen):
+    """A program whose memory finish() tells."""
+
+    def __init__(self, *command, **options):
+        super().__init__([sys.executable, "-c", MEASURE, *command], stderr=subprocess.PIPE, **options)
+
+    def finish(self):
+        """Waits, and returns (exit status, the most bytes that it held)."""
+        said = self.communicate(timeout=HUNG)[1].split()
+        return self.returncode, int(said[-1]) * 1024
 
 
 class Rig:

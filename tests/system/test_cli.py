@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from brine_command import BRINE, HUNG, Rig, end, peer_pid
+from brine_command import BRINE, HUNG, Measured, Rig, end, peer_pid
 
 DONE, MISS, USAGE, UNREACHABLE, REFUSED, OTHER = range(6)
 
@@ -265,35 +265,20 @@ def test_half_a_file_may_have_been_read_before(brine):
     assert brine.done("get", "key") == b"b" * (3 << 20)
 
 
-def peak_memory(process):
-    """Waits, and returns (exit status, bytes). The kernel's ru_maxrss will not do: it counts the
-    memory of the process that started this one."""
-    peak = 0
-    while process.poll() is None:
-        with open(f"/proc/{process.pid}/status") as status:
-            peak = max([peak, *(int(line.split()[1]) for line in status if line.startswith("VmHWM"))])
-        try:
-            process.wait(0.01)
-        except subprocess.TimeoutExpired:
-            pass
-    return process.returncode, peak * 1024
-
-
 def test_large_values_pass_through_little_memory_at_any_length_known_or_not(brine):
     size = 160 << 20
     block = os.urandom(1 << 20)
-    put = subprocess.Popen([BRINE, "put", "piped"], env=brine.env, stdin=subprocess.PIPE)
+    put = Measured(BRINE, "put", "piped", env=brine.env, stdin=subprocess.PIPE)
     for _ in range(size >> 20):
         put.stdin.write(block)
-    put.stdin.close()
-    result, memory = peak_memory(put)
+    result, memory = put.finish()
     assert result == DONE and memory < size / 2
-    get = subprocess.Popen([BRINE, "get", "piped", "-o", brine.home / "large"], env=brine.env)
-    result, memory = peak_memory(get)
+    get = Measured(BRINE, "get", "piped", "-o", brine.home / "large", env=brine.env)
+    result, memory = get.finish()
     assert result == DONE and memory < size / 2
     assert (brine.home / "large").stat().st_size == size
-    put = subprocess.Popen([BRINE, "put", "file", brine.home / "large"], env=brine.env)
-    result, memory = peak_memory(put)
+    put = Measured(BRINE, "put", "file", brine.home / "large", env=brine.env)
+    result, memory = put.finish()
     assert result == DONE and memory < size / 2
     with open(brine.home / "large", "rb") as file:
         assert all(file.read(1 << 20) == block for _ in range(size >> 20))
