@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from brine_command import Measured
 from peers import BUILD, HUNG, Daemon, missing, wire
 from programs import run
 
@@ -28,13 +29,12 @@ def test_a_value_from_a_pipe_of_unknown_length_is_stored_and_a_source_that_dies_
     try:
         put = [BUILD / "brine", "--socket", daemon.socket, "put", "piped"]
         block = bytes(range(256)) * 4096
-        source = subprocess.Popen(put, stdin=subprocess.PIPE)
+        source = Measured(*put, stdin=subprocess.PIPE)
         for _ in range(100):
             source.stdin.write(block)
-        source.stdin.close()
-        _, status, usage = os.wait4(source.pid, 0)
+        status, memory = source.finish()
         assert status == 0
-        assert usage.ru_maxrss < 64 << 10, "KiB"
+        assert memory < 64 << 20
         got = subprocess.run([BUILD / "brine", "--socket", daemon.socket, "get", "piped"],
                              stdout=subprocess.PIPE, check=True).stdout
         assert got == block * 100
