@@ -46,18 +46,22 @@ class _Calls:
 
     def __init__(self, function: types.FunctionType) -> None:
         self.signature = inspect.signature(function, follow_wrapped=False)
-        kinds = [parameter.kind for parameter in self.signature.parameters.values()]
-        # Calls with just the positional arguments need no binding.
-        plain = all(kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds)
-        self.plain_count = len(kinds) if plain else -1
+        parameters = self.signature.parameters.values()
+        # Positional arguments need no binding where there is nothing else to bind.
+        plain = all(each.kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD for each in parameters)
+        self.defaults = tuple(each.default for each in parameters if each.default is not each.empty)
+        self.most = len(parameters) if plain else -1
+        self.least = self.most - len(self.defaults)
         out = bytearray((TAG_CALL, CALL_FORMAT))
         put_run(out, function_name(function).encode())
         self.prefix = bytes(out) + function_digest(function)
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EncodedKey:
         """TypeError: the arguments do not fit the function, or one has no key."""
-        values: Any = args
-        if kwargs or len(args) != self.plain_count:
+        values: Any
+        if not kwargs and self.least <= len(args) <= self.most:
+            values = args + self.defaults[len(args) - self.least:]
+        else:
             bound = self.signature.bind(*args, **kwargs)
             bound.apply_defaults()
             values = bound.arguments.values()
