@@ -4,6 +4,7 @@ import array
 import os
 import pathlib
 import pwd
+import shutil
 import signal
 import socket
 import stat
@@ -256,12 +257,12 @@ def test_idle_exit_counts_only_while_nobody_is_connected(make_daemon):
     assert "idle_exit" in daemon.log()
 
 
-def test_a_store_that_is_deleted_is_started_anew(make_daemon):
+@pytest.mark.parametrize("deleted", ["v1", "."])
+def test_a_store_that_is_deleted_is_started_anew(make_daemon, deleted):
     daemon = make_daemon()
     with daemon.client() as client:
         client.put(b"k", b"v", ack=2)
-    for path in sorted((daemon.data / "v1").iterdir()):
-        path.unlink()
+    shutil.rmtree(daemon.data / deleted)
     daemon.wait_log("starting anew")
     daemon.wait_log("listening at", times=2)
     with daemon.client() as client:
