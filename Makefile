@@ -14,6 +14,8 @@ LIBDIR  ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR  ?= $(PREFIX)/share/man
 SYSCONFDIR ?= /etc
+# Where $(PYTHON) looks for what was installed under PREFIX.
+PYTHONDIR ?= $(PREFIX)/lib/python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')/dist-packages
 # Seconds that each fuzz target runs.
 FUZZ_TIME ?= 60
 # One test's name, or a part of it: make check T=expired
@@ -324,14 +326,16 @@ format:
 # ---- installing
 
 # kind:source:target of everything that install writes and uninstall removes.
-INSTALLED := $(strip \
+INSTALLED = $(strip \
 	$(if $(wildcard daemon/main.c),755:$(BUILD)/brined:$(BINDIR)/brined) \
 	$(if $(filter %/brine,$(PROGRAMS)),755:$(BUILD)/brine:$(BINDIR)/brine) \
 	$(if $(CLIENT),644:$(BUILD)/libbrine.a:$(LIBDIR)/libbrine.a \
 		755:$(BUILD)/libbrine.so:$(LIBDIR)/libbrine.so.$(VERSION) \
 		644:client/brine.h:$(INCLUDEDIR)/brine.h) \
 	$(foreach page,$(wildcard man/*.[1-9]),\
-		644:$(page):$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))))
+		644:$(page):$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))) \
+	$(foreach file,$(PYTHON_PACKAGE),\
+		644:$(file):$(PYTHONDIR)/$(patsubst $(BUILD)/python/%,%,$(file))))
 EXAMPLE = $(DESTDIR)$(SYSCONFDIR)/brine/brined.conf
 
 ## install: install under PREFIX (/usr/local), below DESTDIR; keeps an existing brined.conf
@@ -355,6 +359,7 @@ uninstall:
 	@for item in $(INSTALLED); do rm -f "$(DESTDIR)$${item##*:}"; done
 	@rm -f $(DESTDIR)$(LIBDIR)/libbrine.so $(DESTDIR)$(LIBDIR)/libbrine.so.$(ABI) \
 		$(DESTDIR)$(LIBDIR)/pkgconfig/libbrine.pc
+	@rmdir $(DESTDIR)$(PYTHONDIR)/brine 2>/dev/null || true
 	@if cmp -s conf/brined.conf $(EXAMPLE); then rm -f $(EXAMPLE); \
 		rmdir $(DESTDIR)$(SYSCONFDIR)/brine 2>/dev/null || true; \
 	elif [ -e $(EXAMPLE) ]; then echo "kept $(EXAMPLE), which was changed"; fi
