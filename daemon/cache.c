@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "daemon/clock.h"
@@ -17,6 +18,9 @@
 #define FAULT_LOOK 64
 #define FAULT_LOOK_COLD 8
 #define COLD_NS NS_PER_S
+/* The next commit waits for this part of the time of the last, and no longer than that. */
+#define HOLD_PART 4
+#define HOLD_MAX_NS UINT64_C(2000000)
 #define DAMAGE_LOG_NS (60 * NS_PER_S)
 /* Beyond the pending limit, for deletes and each connection's first bytes. */
 #define PENDING_RESERVE_PART 4
@@ -187,8 +191,38 @@ core_submit(struct cache *cache)
 	if (!pending_take(cache->pending, &first, &last))
 		return;
 	cache->hurry = false;
+	cache->hold_until_ns = 0;
+	cache->submitted_ns = cache->now_ns;
 	cache->writer_idle = false;
 	writer_submit(cache->writer, first, last);
+}
+
+/* Clients whose changes were just committed often send the next ones at once. If what came from others
+ * meanwhile left without them, each half would wait for the other's commit for ever after, and every commit
+ * carry half of what it could. So it waits for as many as were answered, for a part of the time that a
+ * commit takes. */
+static void
+hold(struct cache *cache, uint64_t answered)
+{
+	uint64_t part_ns = (cache->now_ns - cache->submitted_ns) / HOLD_PART;
+	struct itimerspec timer = { .it_value.tv_nsec = 1 };
+
+	if (answered < 2)
+		return;
+	if (part_ns > HOLD_MAX_NS)
+		part_ns = HOLD_MAX_NS;
+	cache->hold_until_ns = cache->now_ns + part_ns;
+	cache->hold_count = pending_uncommitted(cache->pending) + answered;
+	timer.it_value.tv_nsec += (long)part_ns;
+	if (timerfd_settime(cache->hold_fd, 0, &timer, NULL))
+		cache->hold_until_ns = 0;
+}
+
+static bool
+held(const struct cache *cache)
+{
+	return cache->now_ns < cache->hold_until_ns &&
+	       pending_uncommitted(cache->pending) < cache->hold_count;
 }
 
 /* What gathers starts on its way when the writer is free and it is time, or somebody waits, or it is
@@ -198,7 +232,8 @@ commit_due(const struct cache *cache)
 {
 	if (!cache->writer_idle || !pending_gathers(cache->pending))
 		return false;
-	return cache->hurry || pending_bytes(cache->pending) >= LIMIT_COMMIT_BYTES ||
+	return (cache->hurry && !held(cache)) ||
+	       pending_bytes(cache->pending) >= LIMIT_COMMIT_BYTES ||
 	       cache->now_ns - pending_gathering_ns(cache->pending) >=
 		       cache->config.commit_delay_ns;
 }
@@ -262,6 +297,7 @@ take_news(struct cache *cache)
 {
 	struct writer_news news;
 	struct parked *parked;
+	uint64_t answered = 0;
 
 	writer_collect(cache->writer, &news);
 	cache->txn = news.txn;
@@ -274,8 +310,13 @@ take_news(struct cache *cache)
 	else if (news.unlinked)
 		cache->lost = "its file was deleted";
 	pending_committed(cache->pending, news.done);
-	while ((parked = core_next_wait(cache, pending_committed_number(cache->pending))))
+	while ((parked = core_next_wait(cache,
+					pending_committed_number(cache->pending)))) {
 		op_resume(cache, parked);
+		answered++;
+	}
+	if (cache->writer_idle)
+		hold(cache, answered);
 	if (cache->disk_full)
 		refuse_waits(cache);
 }
@@ -298,7 +339,7 @@ take_jobs(struct cache *cache)
 int
 cache_wake_fd(const struct cache *cache)
 {
-	return cache->wake_fd;
+	return cache->events_fd;
 }
 
 void
@@ -307,8 +348,9 @@ cache_wake(struct cache *cache)
 	uint64_t count;
 	size_t before = pending_bytes(cache->pending);
 
-	if (read(cache->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		log_error("cache: cannot read its eventfd: %m");
+	if ((read(cache->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN) ||
+	    (read(cache->hold_fd, &count, sizeof(count)) < 0 && errno != EAGAIN))
+		log_error("cache: cannot read its events: %m");
 	core_look_at_clock(cache);
 	snapshot_release(cache->snapshot);
 	take_jobs(cache);

@@ -115,7 +115,9 @@ struct cache {
 	char path[CACHE_PATH_MAX];
 	char dir[CACHE_PATH_MAX]; /* path/v1 */
 	int lock_fd;
-	int wake_fd;
+	int wake_fd;   /* the threads' news */
+	int hold_fd;   /* a timer: the end of a hold */
+	int events_fd; /* readable when one of the two is */
 
 	struct store *store;
 	struct snapshot *snapshot;
@@ -138,8 +140,11 @@ struct cache {
 	uint64_t txn; /* last commit that the loop knows of */
 	bool writer_idle;
 	bool disk_full;
-	const char *lost; /* why the store cannot be used any more */
-	bool hurry;       /* somebody waits for what gathers */
+	const char *lost;       /* why the store cannot be used any more */
+	bool hurry;             /* somebody waits for what gathers */
+	uint64_t submitted_ns;  /* when the last batch was */
+	uint64_t hold_until_ns; /* unless as many changes gather before: */
+	uint64_t hold_count;
 
 	struct parked *waits_first; /* by number */
 	struct parked *waits_last;

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/statvfs.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "daemon/cache_core.h"
@@ -218,6 +220,26 @@ guard(const char *dir)
 }
 
 static int
+open_events(struct cache *cache)
+{
+	struct epoll_event readable = { .events = EPOLLIN };
+
+	cache->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	cache->hold_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	cache->events_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll_ctl(cache->events_fd, EPOLL_CTL_ADD, cache->wake_fd, &readable))
+		return -1;
+	return epoll_ctl(cache->events_fd, EPOLL_CTL_ADD, cache->hold_fd, &readable);
+}
+
+static void
+close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static int
 open_engine(struct cache *cache, char *error)
 {
 	char recency_file[CACHE_PATH_MAX + sizeof(DATADIR_RECENCY)];
@@ -226,8 +248,7 @@ open_engine(struct cache *cache, char *error)
 	snprintf(recency_file, sizeof(recency_file), "%s%s", cache->dir, DATADIR_RECENCY);
 	cache->recency = recency_new(cache->max_size, recency_file);
 	cache->pending = pending_new();
-	cache->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!cache->recency || !cache->pending || cache->wake_fd < 0)
+	if (!cache->recency || !cache->pending || open_events(cache))
 		return refuse(error, "%s: %s", "cannot start",
 			      strerror(errno ? errno : ENOMEM));
 	guard(cache->dir);
@@ -261,7 +282,7 @@ cache_open(const struct cache_config *config, unsigned wait_ms, struct cache **r
 	if (!cache)
 		return refuse(error, "%s: %s", "cannot start", strerror(ENOMEM));
 	cache->config = *config;
-	cache->lock_fd = cache->wake_fd = -1;
+	cache->lock_fd = cache->wake_fd = cache->hold_fd = cache->events_fd = -1;
 	if (snprintf(cache->path, sizeof(cache->path), "%s", config->path) >=
 		    (int)sizeof(cache->path) ||
 	    snprintf(cache->dir, sizeof(cache->dir), "%s" DATADIR_SCHEMA, config->path) >=
@@ -348,10 +369,10 @@ cache_close(struct cache **cache)
 	stop_engine(*cache);
 	pending_free(&(*cache)->pending);
 	recency_free(&(*cache)->recency);
-	if ((*cache)->wake_fd >= 0)
-		close((*cache)->wake_fd);
-	if ((*cache)->lock_fd >= 0)
-		close((*cache)->lock_fd);
+	close_fd((*cache)->events_fd);
+	close_fd((*cache)->hold_fd);
+	close_fd((*cache)->wake_fd);
+	close_fd((*cache)->lock_fd);
 	free(*cache);
 	*cache = NULL;
 }

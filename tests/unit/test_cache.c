@@ -435,6 +435,49 @@ versions_never_repeat_even_after_the_store_is_replaced(void **state)
 	engine_close(&engine);
 }
 
+static void
+count_answer(void *arg, uint32_t id, const struct answer *answer)
+{
+	(void)id;
+	assert_int_equal(answer->kind, ANSWER_DONE);
+	++*(unsigned *)arg;
+}
+
+/* After a commit that several waited for, the next one waits for them to ask again, but not for ever. */
+static void
+one_change_after_a_shared_commit_is_committed_without_the_others(void **state)
+{
+	struct engine engine;
+	struct put put = { .ttl_ms = TTL_NEVER, .ack = ACK_DISK };
+	unsigned answered = 0;
+	struct later later = { count_answer, &answered, 0 };
+	struct answer answer;
+	uint64_t begun_ns;
+	(void)state;
+
+	engine_open(&engine);
+	engine.config.commit_delay_ns = 60 * UINT64_C(1000000000);
+	cache_configure(engine.cache, &engine.config);
+	put.payer = engine.payer;
+	cache_turn_begin(engine.cache);
+	for (unsigned i = 0; i < 8; i++) {
+		char key[] = { 'k', (char)('0' + i), '\0' };
+
+		put.target = engine_target(key);
+		assert_int_equal(
+			cache_put(engine.cache, &put, slice("x", 1), &later, &answer),
+			CACHE_LATER);
+	}
+	cache_turn_end(engine.cache);
+	while (answered < 8)
+		engine_step(&engine);
+	begun_ns = clock_mono_ns();
+	put.target = engine_target("alone");
+	assert_int_equal(engine_put_as(&engine, &put, "x", 1), ANSWER_DONE);
+	assert_true(clock_mono_ns() - begun_ns < engine.config.commit_delay_ns);
+	engine_close(&engine);
+}
+
 int
 main(void)
 {
@@ -456,6 +499,8 @@ main(void)
 			a_damaged_file_is_moved_aside_and_replaced_by_an_empty_one),
 		cmocka_unit_test(versions_never_repeat_even_after_the_store_is_replaced),
 		cmocka_unit_test(a_second_daemon_on_the_same_directory_is_refused),
+		cmocka_unit_test(
+			one_change_after_a_shared_commit_is_committed_without_the_others),
 	};
 
 	return unit_run(tests);
