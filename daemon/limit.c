@@ -15,11 +15,11 @@ limit_reserve(const struct limit *limit)
 uint64_t
 limit_pages(const struct limit *limit)
 {
-	uint64_t size =
-		limit->max_size < limit->disk_size ? limit->max_size : limit->disk_size;
 	uint64_t other = limit->beside + limit_reserve(limit);
+	uint64_t size = limit->max_size > other ? limit->max_size - other : 0;
 
-	return size > other ? (size - other) / PAGE : 0;
+	/* What lies beside the store is not among what the file system still has. */
+	return (size < limit->disk_size ? size : limit->disk_size) / PAGE;
 }
 
 uint64_t
@@ -55,9 +55,8 @@ limit_disk_size(uint64_t used, uint64_t available, uint64_t total,
 {
 	uint64_t keep = total / 100 * min_free_percent;
 
-	if (used + available <= keep)
-		return 0;
-	return used + available - keep;
+	/* The file does not shrink: what is evicted from it gives nobody a byte. */
+	return available > keep ? used + available - keep : used;
 }
 
 uint64_t

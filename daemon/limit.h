@@ -44,8 +44,8 @@ limit_distinct(uint64_t touches, uint64_t leaves)
 
 void limit_note_commit(struct limit *limit, uint64_t pages);
 
-/* What the file system of a file of `used` bytes leaves it, when min_free_percent of the whole is to
- * stay free for others. */
+/* What the file system leaves a file of `used` bytes, when min_free_percent of the whole is to stay free for
+ * others; never less than the file has. */
 uint64_t limit_disk_size(uint64_t used, uint64_t available, uint64_t total,
 			 unsigned min_free_percent);
 
