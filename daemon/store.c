@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -22,6 +23,8 @@
 #define STORE_READERS_MAX 64
 #define STORE_FILE "/data.mdb"
 #define STORE_PATH_MAX 4096
+/* As much as one commit may write. */
+#define STORE_NEARLY_FULL (16 << 20)
 
 /* Row keys begin with an incarnation below 0xff000000, so these names cannot be one. */
 static const char *const table_names[STORE_TABLES] = {
@@ -455,16 +458,37 @@ write_begin(struct store *store, struct write **ret_write)
 	return STORE_HIT;
 }
 
+/* LMDB reports a write that was cut short, which is how a file system says first that it is full, as EIO.
+ * Such a commit never was: nothing refers to its pages, and the next one writes them anew. */
+static bool
+was_cut_short(struct store *store, uint64_t txn)
+{
+	struct statvfs disk;
+	MDB_envinfo info;
+	mdb_filehandle_t fd;
+	off_t end = (off_t)store_file_size(store);
+
+	if (mdb_env_info(store->env, &info) || info.me_last_txnid >= txn ||
+	    mdb_env_get_fd(store->env, &fd))
+		return false;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, end, STORE_NEARLY_FULL))
+		return errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+	return fstatvfs(fd, &disk) == 0 &&
+	       (uint64_t)disk.f_bavail * disk.f_frsize < STORE_NEARLY_FULL;
+}
+
 int
 write_commit(struct write **write)
 {
+	struct store *store = (*write)->store;
+	uint64_t txn = write_txn(*write);
 	int code = mdb_txn_commit(
 		(*write)->txn); /* frees it, and its cursors' claim, even on failure */
 
 	/* Cursors of a write end with it in LMDB 0.9; their memory went along. */
 	free(*write);
 	*write = NULL;
-	return result(code);
+	return code == EIO && was_cut_short(store, txn) ? STORE_DISK_FULL : result(code);
 }
 
 void
