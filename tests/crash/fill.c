@@ -22,11 +22,11 @@ struct run {
 	struct client putter;
 	uint64_t put_bytes;
 	_Atomic uint64_t answered; /* puts */
-	volatile bool ending;
+	_Atomic bool ending;
 	/* The getter's. */
-	uint64_t gets, hits, longest_gap_us, worst_at;
+	_Atomic uint64_t gets, hits, longest_gap_us, worst_at;
 	/* The looker's. */
-	uint64_t looks, most_du, most_memory;
+	_Atomic uint64_t looks, most_du, most_memory;
 };
 
 static uint64_t

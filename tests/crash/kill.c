@@ -75,7 +75,7 @@ struct run {
 	struct daemon daemon;
 	struct thread threads[THREADS];
 	struct client watcher;
-	volatile bool ending;
+	_Atomic bool ending;
 	uint64_t longest_commit_us, stats_us, last_sync_us;
 	uint64_t highest_version;
 	/* Over all rounds. */

@@ -19,7 +19,7 @@ BUILD = pathlib.Path(os.environ.get("BRINE_BUILD", ROOT / "build"))
 # Deadlines only mean "hung".
 HUNG = 60
 # A sanitizer keeps what was freed for a while.
-KEPT = 512 << 20 if BUILD.name in ("asan", "tsan") else 0
+KEPT = 1 << 30 if BUILD.name in ("asan", "tsan") else 0
 
 
 def missing(program):

@@ -33,7 +33,7 @@ struct engine {
 	enum error broken;
 };
 
-static uint64_t engine_wall_us = 1700000000000000;
+static _Atomic uint64_t engine_wall_us = 1700000000000000;
 
 static inline uint64_t
 engine_mono(void)
