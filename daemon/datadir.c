@@ -22,6 +22,7 @@
 #define CLOCK_FILE "/clock"
 #define LOCK_WAIT_MS 2
 #define WALK_FDS 8
+#define FAULTS_APART_S (24 * 60 * 60)
 /* Microseconds until the year 2200: a larger number was not written by us. */
 #define CLOCK_BELIEVED_MAX UINT64_C(7258118400000000)
 
@@ -156,6 +157,26 @@ datadir_mark_suspect(const char *dir)
 	if (fd >= 0)
 		close(fd);
 	fsync(dir_fd);
+	close(dir_fd);
+}
+
+void
+datadir_note_fault(const char *dir)
+{
+	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+	struct stat status;
+
+	if (dir_fd < 0)
+		return;
+	if (fstatat(dir_fd, &DATADIR_FAULTED[1], &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    time(NULL) - status.st_mtime < FAULTS_APART_S)
+		datadir_mark_suspect(dir);
+	fd = openat(dir_fd, &DATADIR_FAULTED[1],
+		    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0) {
+		futimens(fd, NULL);
+		close(fd);
+	}
 	close(dir_fd);
 }
 

@@ -9,6 +9,7 @@
 #define DATADIR_RECENCY "/recency"
 #define DATADIR_DAMAGED ".damaged"
 #define DATADIR_SUSPECT "/suspect"
+#define DATADIR_FAULTED "/faulted"
 #define DATADIR_ERROR_MAX 512
 
 /* Takes the one lock that admits a daemon, whatever its schema; waits up to wait_ms for a predecessor
@@ -26,6 +27,10 @@ int datadir_make(const char *dir);
 int datadir_move_aside(const char *dir);
 /* Leaves word for the next start that the store in dir is not to be trusted. Async-signal-safe. */
 void datadir_mark_suspect(const char *dir);
+
+/* The daemon is dying of a fault: the second time within a day the store is marked suspect, because it may
+ * be what kills it. Async-signal-safe. */
+void datadir_note_fault(const char *dir);
 
 /* Bytes on the disk below a folder, a few levels deep. */
 uint64_t datadir_bytes(const char *dir);

@@ -256,6 +256,8 @@ serve(struct conf *conf, const struct place *place, struct listener *listeners,
 	 * raises must reach its handler in every thread. */
 	sigfillset(&every);
 	sigdelset(&every, SIGBUS);
+	sigdelset(&every, SIGSEGV);
+	sigdelset(&every, SIGABRT);
 	pthread_sigmask(SIG_SETMASK, &every, &before);
 	wait_ms = listener_alive(place->socket) ? LOCK_WAIT_LISTENING_MS : LOCK_WAIT_MS;
 	if (cache_open(&config, wait_ms, &setup.cache, error)) {

@@ -210,13 +210,30 @@ on_bus_error(int number)
 	_exit(EXIT_FAILURE);
 }
 
+/* LMDB believes what it reads: a broken page may end it anywhere. So may a mistake of ours; then once is not
+ * enough to give up what is stored. Dying goes on as without us when this returns. */
+static void
+on_fault(int number)
+{
+	(void)number;
+	datadir_note_fault(guarded);
+}
+
 static void
 guard(const char *dir)
 {
-	struct sigaction action = { .sa_handler = on_bus_error };
+	static const int faults[] = { SIGSEGV, SIGABRT };
+	struct sigaction bus = { .sa_handler = on_bus_error }, before;
+	struct sigaction fault = { .sa_handler = on_fault,
+				   .sa_flags = (int)SA_RESETHAND };
 
 	snprintf(guarded, sizeof(guarded), "%s", dir);
-	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGBUS, &bus, NULL);
+	/* Who has a handler already (a sanitizer) has better things to say. */
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		if (sigaction(faults[i], NULL, &before) == 0 &&
+		    before.sa_handler == SIG_DFL)
+			sigaction(faults[i], &fault, NULL);
 }
 
 static int

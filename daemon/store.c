@@ -96,6 +96,7 @@ result(int code)
 	case MDB_VERSION_MISMATCH:
 	case MDB_INCOMPATIBLE:
 	case MDB_BAD_DBI:
+	case MDB_BAD_TXN: /* it met one of these before */
 		return STORE_DAMAGED;
 	default:
 		log_error("store: LMDB says: %s", mdb_strerror(code));
