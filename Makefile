@@ -155,7 +155,7 @@ $(eval $(call archive_rule,cli,$(CLI)))
 $(eval $(call archive_rule,unit,$(UNIT_HELPERS)))
 $(eval $(call archive_rule,bench,$(BENCH_HELPERS)))
 
--include $(patsubst %.o,%.d,$(call object,$(EVERY_SOURCE)))
+-include $(patsubst %.o,%.d,$(call object,$(EVERY_SOURCE))) $(BUILD)/obj/tests/crash/brined_main.d
 
 # ---- programs and libraries
 
@@ -224,9 +224,17 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call archive,BENCH_HELPERS,benc
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS) -lhiredis -lmemcached
 
+# The daemon with a main() of the test's around its own.
+$(BUILD)/obj/tests/crash/brined_main.o: daemon/main.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$< for the tests)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-missing-prototypes \
+		-Dmain=brined_main -MMD -MP -c -o $@ $<
+
+$(BUILD)/crash/clock_main: $(BUILD)/obj/tests/crash/brined_main.o
+
 $(BUILD)/crash/%: $(BUILD)/obj/tests/crash/%.o $(EVERY_PART)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS)
+	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DAEMON_LIBS)
 
 # ---- packages
 
