@@ -129,6 +129,8 @@ keep(struct usage *usage)
 	usage->committed[1] = usage_figure(&usage->logical);
 	usage->committed[2] = usage_figure(&usage->leaf_bytes);
 	usage->committed[3] = usage_figure(&usage->chunk_pages);
+	usage->committed_flushed = usage->flushed;
+	usage->stored = true;
 	usage->changed = false;
 }
 
@@ -241,7 +243,9 @@ ledger_aborted(struct ledger *ledger)
 		atomic_store(&usage->leaf_bytes, usage->committed[2]);
 		atomic_store(&usage->chunk_pages, usage->committed[3]);
 		usage->gone = false;
-		usage->changed = true; /* written once too often at worst */
+		usage->flushed = usage->committed_flushed;
+		/* Written once too often at worst; but not before the change that makes it. */
+		usage->changed = usage->stored;
 	}
 }
 

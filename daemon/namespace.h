@@ -28,9 +28,11 @@ struct usage {
 	_Atomic uint64_t leaf_bytes; /* of records and expiry rows, as LMDB counts them */
 	_Atomic uint64_t chunk_pages; /* of published objects */
 	uint64_t committed[4];        /* the four above as the last commit left them */
-	bool gone;                    /* its last row goes with the present write */
-	struct usage *next;           /* in the ledger's bucket */
-	struct usage *following;      /* in the list of all */
+	bool committed_flushed;
+	bool stored;             /* some commit has left its row */
+	bool gone;               /* its last row goes with the present write */
+	struct usage *next;      /* in the ledger's bucket */
+	struct usage *following; /* in the list of all */
 	struct usage *preceding;
 	size_t name_len;
 	char name[NAMESPACE_NAME_MAX];
