@@ -192,6 +192,9 @@ void core_forget_job(struct cache *cache, struct read_job *job);
 void core_settled(void *arg, struct change *change);
 void core_look_at_clock(struct cache *cache);
 
+/* Do so many requests wait that no other may? Asked before something is accepted, since what is accepted
+ * can not be refused any more. */
+bool core_crowded(const struct cache *cache);
 /* Is everything that was accepted on the disk? */
 bool core_all_committed(const struct cache *cache);
 

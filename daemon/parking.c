@@ -19,7 +19,8 @@ op_park(struct cache *cache, const struct op *op)
 	struct parked *parked;
 	struct target *target;
 
-	if (cache->parked >= PARKED_MAX) {
+	/* What waits to be answered is done already: it has been let in. */
+	if (op->kind != OP_ANSWER && core_crowded(cache)) {
 		cache->counts.busy++;
 		return NULL;
 	}
@@ -68,6 +69,12 @@ op_unpark(struct cache *cache, struct parked *parked)
 	free(parked->job.value);
 	free(parked);
 	cache->parked--;
+}
+
+bool
+core_crowded(const struct cache *cache)
+{
+	return cache->parked >= PARKED_MAX;
 }
 
 static int

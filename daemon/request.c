@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/cache_core.h"
+#include "proto/bytes.h"
 
 struct answer
 answer_error(enum error error, uint64_t detail, const char *text)
@@ -65,6 +66,22 @@ needs_look_up(const struct op *op)
 	       op->put.condition != CONDITION_NONE;
 }
 
+static bool
+changes(const struct op *op)
+{
+	return op->kind == OP_PUT || op->kind == OP_PUBLISH || op->kind == OP_DELETE ||
+	       op->kind == OP_TOUCH;
+}
+
+static int
+refuse_busy(struct cache *cache, struct op *op, struct answer *ret_answer)
+{
+	cache->counts.busy++;
+	if (op->kind == OP_PUBLISH)
+		upload_abort(&op->upload);
+	return answer_refuse(ret_answer, ERROR_BUSY);
+}
+
 int
 op_run(struct cache *cache, struct op *op, struct answer *ret_answer)
 {
@@ -77,6 +94,8 @@ op_run(struct cache *cache, struct op *op, struct answer *ret_answer)
 		return op->kind == OP_SCAN ? op_start_scan(cache, op, ret_answer)
 					   : op_stats(cache, op, ret_answer);
 	}
+	if (changes(op) && !op->waited && core_crowded(cache))
+		return refuse_busy(cache, op, ret_answer);
 	find_row_key(cache, op);
 	if (needs_look_up(op))
 		where = op_find(cache, op, wants_value(op), &found);
@@ -94,6 +113,13 @@ finish(struct cache *cache, struct parked *parked, int done, const struct answer
 	op_unpark(cache, parked);
 }
 
+/* The reader looked where nothing belongs any more: what was put there now would never be found again. */
+static bool
+was_flushed(const struct op *op)
+{
+	return op->namespace && be32_load(op->row_key) != op->namespace->incarnation;
+}
+
 void
 op_job_done(struct cache *cache, struct parked *parked)
 {
@@ -107,8 +133,12 @@ op_job_done(struct cache *cache, struct parked *parked)
 		op_give_page(cache, parked);
 		return;
 	}
-	where = op_find_in_job(cache, op, &parked->job, &found);
-	done = act_on(cache, op, where, &found, &answer);
+	if (was_flushed(op)) {
+		done = op_run(cache, op, &answer);
+	} else {
+		where = op_find_in_job(cache, op, &parked->job, &found);
+		done = act_on(cache, op, where, &found, &answer);
+	}
 	finish(cache, parked, done, &answer);
 }
 
@@ -240,6 +270,8 @@ cache_touch(struct cache *cache, const struct target *target, uint64_t ttl_ms,
 			 .simple = { *target, .ttl_ms = ttl_ms, .ack = ack },
 			 .later = *later };
 
+	if (full(cache, ret_answer) == CACHE_NOW)
+		return CACHE_NOW;
 	op.namespace = names_find(&cache->names, target->uid, target->namespace);
 	return op_run(cache, &op, ret_answer);
 }
@@ -256,6 +288,8 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE };
 	if (!namespace)
 		return CACHE_NOW;
+	if (core_crowded(cache))
+		return answer_refuse(ret_answer, ERROR_BUSY);
 	incarnation = new_incarnation(cache);
 	change = incarnation ? change_new(CHANGE_FLUSH, 0) : NULL;
 	if (change)
@@ -280,6 +314,8 @@ cache_sync(struct cache *cache, const struct later *later, struct answer *ret_an
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE };
 	if (core_all_committed(cache))
 		return CACHE_NOW;
+	if (core_crowded(cache))
+		return answer_refuse(ret_answer, ERROR_BUSY);
 	return op_answer_later(cache, later, ret_answer);
 }
 
