@@ -61,8 +61,7 @@ miss(struct cache *cache, struct op *op, const struct found *found,
 
 /* Nobody waits for it, so it is left out where it could not be kept. */
 static void
-refresh(struct cache *cache, struct op *op, const struct found *found,
-	struct answer *answer)
+refresh(struct cache *cache, struct op *op, const struct found *found)
 {
 	uint64_t ttl_ms = op->get.refresh_ms;
 	struct answer ignored;
@@ -75,8 +74,6 @@ refresh(struct cache *cache, struct op *op, const struct found *found,
 		ttl_ms = found->record.flags & RECORD_EXPIRES ? found->record.ttl_ms
 							      : TTL_NEVER;
 	touch_found(cache, op, found, ttl_ms, &ignored);
-	if (ignored.kind == ANSWER_DONE)
-		answer->ttl_left_ms = ttl_ms > UINT64_MAX / 2 ? TTL_NEVER : ttl_ms;
 }
 
 static int
@@ -106,7 +103,7 @@ decide_get(struct cache *cache, struct op *op, struct found *found,
 			      (uint32_t)(cache->now_ms / MS_PER_S));
 	}
 	if (get->refresh)
-		refresh(cache, op, found, &answer);
+		refresh(cache, op, found);
 	return answer_now(ret_answer, answer);
 }
 

@@ -77,7 +77,7 @@ a_full_disk_refuses_a_touch_and_a_get_leaves_its_refresh_out(void **state)
 	engine_open(&engine);
 	assert_int_equal(engine_put_as(&engine, &put, "x", 1), ANSWER_DONE);
 	ENGINE_CALL(&engine, cache_get(engine.cache, &get, &later, &answer_));
-	assert_int_equal(engine.answer.ttl_left_ms, 5000);
+	assert_int_equal(engine.answer.ttl_left_ms, 1000); /* of before */
 	engine_sync(&engine);
 	engine.cache->disk_full = true;
 	assert_int_equal(engine_touch(&engine, "a", 9000), ANSWER_ERROR);

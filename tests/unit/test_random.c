@@ -364,7 +364,6 @@ get(struct run *run, enum what what)
 		object->ttl_ms = ttl_ms;
 		object->expires_ms =
 			ttl_ms == TTL_NEVER ? TTL_NEVER : run->now_ms + ttl_ms;
-		flight->expected = *object;
 	}
 	if (cache_get(run->engine.cache, &get, &later, &answer) == CACHE_NOW)
 		on_answer(flight, later.id, &answer);
