@@ -7,7 +7,7 @@
 
 #define LOOK_NS UINT64_C(1000000000)
 #define EVICT_MIN 64       /* objects per commit that may go in any case */
-#define EVICT_PER_CHANGE 4 /* and for each change of the commit */
+#define EVICT_PER_CHANGE 2 /* and for each change of the commit */
 
 void
 room_init(struct room *room, struct store *store, const char *path, const char *root,
@@ -96,12 +96,24 @@ flushed_pages(const struct ledger *ledger, double factor)
 	return pages;
 }
 
+/* Each may dirty a leaf: beside the changes of a commit not many more than those, alone as many as a
+ * commit's pages divided by four. */
+static unsigned
+most_evictions(const struct room *room, unsigned changes)
+{
+	uint64_t alone = limit_commit_pages(&room->limit) / 4;
+
+	if (changes)
+		return EVICT_MIN + EVICT_PER_CHANGE * changes;
+	return alone > EVICT_MIN ? (unsigned)alone : EVICT_MIN;
+}
+
 int
 room_make(struct room *room, struct objects *objects, const struct recency *recency,
 	  unsigned changes, struct room_evicted *ret_evicted)
 {
 	uint64_t leaving, target = limit_target(&room->limit);
-	unsigned most = EVICT_MIN + EVICT_PER_CHANGE * changes;
+	unsigned most = most_evictions(room, changes);
 	int done;
 
 	write_pages(objects->write, &room->pages);
