@@ -1,6 +1,7 @@
 /* fill.c - puts several times more than max_size and looks all the while at what the directory takes.
  *
- *	fill KIND SIZE TIMES [SEED]     KIND: mixed, small (100 B), over (one byte over a chunk)
+ *	fill KIND SIZE TIMES [SEED]     KIND: mixed, small (100 B), over (one byte over a chunk), shift
+ *	                                (large values into a store full of small ones)
  *
  * One connection puts without waiting, another gets what was put lately, a third thread looks at the disk.
  * No put may fail, no value may be wrong, du may never show more than 1.1 times the limit; afterwards
@@ -45,6 +46,8 @@ len_of(const struct run *run, uint64_t n)
 
 	if (strcmp(run->kind, "small") == 0)
 		return 100;
+	if (strcmp(run->kind, "shift") == 0)
+		return n < run->limit / 200 ? 100 : 700000;
 	if (strcmp(run->kind, "over") == 0)
 		return chance % 2 ? 65497 : 4057;
 	switch (chance % 64) {
@@ -272,7 +275,7 @@ main(int count, char **arguments)
 	pthread_t getter, looker;
 
 	if (count < 4)
-		die("usage: fill mixed|small|over MIB TIMES [SEED]");
+		die("usage: fill mixed|small|over|shift MIB TIMES [SEED]");
 	run.kind = arguments[1];
 	mib = strtoull(arguments[2], NULL, 10);
 	run.limit = mib << 20;

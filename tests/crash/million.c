@@ -247,6 +247,9 @@ main(int count, char **arguments)
 	printf("million: get p50 %.1f us, p99 %.1f us; at ten thousand objects %.1f and "
 	       "%.1f: %.2f times the p50\n",
 	       many_p50, many_p99, few_p50, few_p99, many_p50 / few_p50);
+	ask(&run, COMMAND_STATS, &reply);
+	printf("million: %.1f %% of these gets waited for a reader\n",
+	       100 * (double)client_figure(&reply, "cold_reads") / (3 * GETS));
 	many_rate = measure_writers(&run, run.objects);
 	printf("million: %d connections, ack=disk, random keys: %.0f a second; at ten "
 	       "thousand objects %.0f\n",
