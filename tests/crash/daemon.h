@@ -22,7 +22,7 @@ struct daemon {
 	char log[280];
 	char program[512];
 	const char *settings[DAEMON_SETTINGS_MAX]; /* name=value, ended by NULL */
-	pid_t pid;
+	_Atomic pid_t pid; /* others look at its memory meanwhile */
 };
 
 static inline int
