@@ -103,7 +103,7 @@ BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCHES))
 CRASH_PROGRAMS := $(patsubst tests/crash/%.c,$(BUILD)/crash/%,$(CRASHES))
 
 ifeq ($(V),)
-say = @printf '  %-7s %s\n' $(1) $(2);
+say = @printf '  %-7s %s\n' '$(1)' '$(2)';
 else
 say =
 endif
