@@ -525,6 +525,14 @@ had_to_survive(const struct op *op, const struct line *line)
 	       op->acked_us < line->before_us;
 }
 
+/* Its place in the order is that in which it was sent, and it has one: a flush of what was never put changes
+ * nothing, and is answered at once. */
+static bool
+holds_the_order(const struct op *op)
+{
+	return !may_be_overtaken(op) && op->kind != OP_FLUSH;
+}
+
 /* Up to which of a thread's operations everything has to be there, counted from 1. */
 static size_t
 must_survive(struct run *run, const struct thread *thread, const struct line *line)
@@ -538,7 +546,7 @@ must_survive(struct run *run, const struct thread *thread, const struct line *li
 			continue;
 		run->acked_disk += acked_from_disk(op);
 		run->acked_memory += !acked_from_disk(op);
-		if (had_to_survive(op, line) && !may_be_overtaken(op))
+		if (had_to_survive(op, line) && holds_the_order(op))
 			must = i + 1;
 	}
 	return must;
@@ -550,6 +558,7 @@ draw_line(const struct run *run, struct line *line)
 	for (const struct thread *at = run->threads; at < run->threads + THREADS; at++)
 		for (size_t i = 0; i < at->sent; i++)
 			if (at->ops[i].sent_us > line->before_us &&
+			    at->ops[i].kind != OP_FLUSH &&
 			    had_to_survive(&at->ops[i], line))
 				line->before_us = at->ops[i].sent_us;
 }
