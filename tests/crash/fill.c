@@ -290,7 +290,8 @@ main(int count, char **arguments)
 	pthread_create(&getter, NULL, get_all_the_while, &run);
 	pthread_create(&looker, NULL, look_all_the_while, &run);
 	began_us = now_us();
-	next = put_all(&run, 1, run.limit * strtoull(arguments[3], NULL, 10), 0);
+	next = put_all(&run, 1,
+		       (uint64_t)((double)run.limit * strtod(arguments[3], NULL)), 0);
 	took_us = now_us() - began_us;
 	ask_stats(&run, &reply);
 	printf("fill: %s, max_size=%lluM: %llu puts of %.0f MiB in %.1f s, none refused; "

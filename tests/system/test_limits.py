@@ -15,7 +15,7 @@ from programs import run
 pytestmark = pytest.mark.skipif(missing("brined") is not None, reason=str(missing("brined")))
 
 
-@pytest.mark.parametrize("kind, mib, times", [("mixed", 128, 3), ("over", 128, 3), ("small", 64, 1)])
+@pytest.mark.parametrize("kind, mib, times", [("mixed", 128, 3), ("over", 128, 3), ("small", 64, 0.7)])
 def test_du_stays_within_the_limit_while_several_times_as_much_is_put(kind, mib, times):
     run("fill", kind, mib, times)
 
