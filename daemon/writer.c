@@ -522,7 +522,7 @@ take_inbox(struct writer *writer, uint64_t wait_ns, bool held_up)
 static uint64_t
 turn(struct writer *writer)
 {
-	bool full = writer->disk_full;
+	bool full = writer->disk_full, roomy = false;
 	int done;
 
 	look_around(writer);
@@ -532,6 +532,7 @@ turn(struct writer *writer)
 			return TICK_NS;
 		if (!full && done == STORE_HIT)
 			return 0;
+		roomy = done == STORE_MISS;
 		if (!full) {
 			writer->stalls++;
 			return STALL_NS;
@@ -540,7 +541,8 @@ turn(struct writer *writer)
 	done = commit(writer, true);
 	if (done == STORE_DISK_FULL)
 		return TICK_NS;
-	if (done == STORE_HIT && full)
+	/* Where nothing waits, no commit of it can show that there is room. */
+	if (full && (done == STORE_HIT || (done == STORE_MISS && roomy)))
 		set_disk_full(writer, false);
 	if (done == STORE_FULL && commit(writer, false) != STORE_HIT)
 		return STALL_NS;
