@@ -100,7 +100,6 @@ open_files(int folder, struct launch *launch)
 	int report[2];
 
 	rotate_log(folder);
-	launch->report[0] = launch->report[1] = -1;
 	launch->log = lift(openat(folder, LAUNCH_LOG,
 				  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
 				  0600));
@@ -223,6 +222,7 @@ launch_daemon(const char *program, const struct locate_env *env, const char *dat
 
 	if (!launch)
 		return -1;
+	launch->log = launch->null = launch->report[0] = launch->report[1] = -1;
 	snprintf(launch->program, sizeof(launch->program), "%s", program);
 	launch->args[0] = launch->program;
 	launch->args[1] = (char *)(uintptr_t) "--set";

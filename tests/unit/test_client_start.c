@@ -284,6 +284,30 @@ a_program_that_cannot_run_is_named(void **state)
 }
 
 static void
+an_environment_that_is_too_long_fails_the_start_and_closes_nothing(void **state)
+{
+	char folder[2 * PATH_MAX];
+	struct home home;
+	struct brine *brine;
+
+	(void)state;
+	if (system_daemon())
+		skip();
+	home_make(&home);
+	memset(folder, 'x', sizeof(folder));
+	folder[0] = '/';
+	folder[sizeof(folder) - 1] = 0;
+	setenv("XDG_CONFIG_HOME", folder, 1);
+	brine = open_starting(&home);
+	unsetenv("XDG_CONFIG_HOME");
+	assert_int_equal(brine_ping(brine, NULL), -BRINE_ERROR_UNREACHABLE);
+	assert_non_null(strstr(brine_message(brine), strerror(ENAMETOOLONG)));
+	assert_true(fcntl(0, F_GETFD) >= 0);
+	brine_close(&brine);
+	home_remove(&home);
+}
+
+static void
 a_long_log_is_rotated_before_a_start(void **state)
 {
 	struct home home;
@@ -521,6 +545,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 			a_failed_start_quotes_the_log_and_is_not_tried_again_at_once),
 		cmocka_unit_test(a_program_that_cannot_run_is_named),
+		cmocka_unit_test(
+			an_environment_that_is_too_long_fails_the_start_and_closes_nothing),
 		cmocka_unit_test(a_long_log_is_rotated_before_a_start),
 		cmocka_unit_test(the_order_is_runtime_then_data_then_system),
 		cmocka_unit_test(directories_of_another_uid_count_as_absent),
