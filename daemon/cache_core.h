@@ -59,10 +59,10 @@ struct op {
 			uint32_t uid;
 			bool everybody;
 		} list;
+		struct answer answer; /* OP_ANSWER alone: it has no target */
 	};
-	struct slice value;    /* OP_PUT; borrowed, owned when parked */
+	struct slice value;    /* OP_PUT; borrowed */
 	struct upload *upload; /* OP_PUBLISH; owned */
-	struct answer answer;  /* OP_ANSWER */
 	struct later later;
 	bool waited; /* parked once already */
 };
@@ -91,18 +91,15 @@ enum find_result {
 	FIND_FAILED,
 };
 
-/* An op that waits: for a commit (in the list of waits) or for a job. */
+/* An op that waits: for a commit (in the list of waits) or for a job. There may be thousands: it is as
+ * large as what the op borrowed. */
 struct parked {
 	struct op op;
 	struct parked *next;
-	uint64_t number; /* the commit of this change is waited for */
-	struct read_job job;
-	struct scan_page *page;
-	uint8_t key[KEY_MAX];
-	uint8_t prefix[KEY_MAX];
-	uint8_t cursor[MESSAGE_CURSOR_MAX];
-	char name[NAMESPACE_NAME_MAX];
-	uint8_t *value;
+	uint64_t number;        /* the commit of this change is waited for */
+	struct read_job *job;   /* NULL unless a reader is asked; owned */
+	struct scan_page *page; /* OP_SCAN; owned */
+	uint8_t borrowed[];     /* what the op's slices point to */
 };
 
 struct cache_counts {
@@ -239,7 +236,7 @@ answer_give(const struct later *later, const struct answer *answer)
 	later->answered(later->arg, later->id, answer);
 }
 
-/* The target stands at the same place in all of an op's forms. */
+/* The target stands at the same place in all of an op's forms but OP_ANSWER. */
 static inline struct target *
 op_target(struct op *op)
 {
@@ -250,6 +247,8 @@ op_target(struct op *op)
 
 /* Copies the op and all that it borrows. NULL when there is no memory, or too many are parked. */
 struct parked *op_park(struct cache *cache, const struct op *op);
+/* The job of a parked op that is to ask a reader, made anew; NULL when there is no memory. */
+struct read_job *op_job(struct parked *parked, enum read_kind kind);
 /* Frees it, and gives up the upload that it may still have. */
 void op_unpark(struct cache *cache, struct parked *parked);
 /* Parks the op until everything accepted so far is on the disk, or until a reader has looked. Return

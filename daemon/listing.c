@@ -52,6 +52,7 @@ int
 op_start_scan(struct cache *cache, struct op *op, struct answer *ret_answer)
 {
 	struct parked *parked;
+	struct read_job *job;
 	struct slice cursor = op->list.cursor;
 
 	if (cursor.len && cursor.len != ROW_KEY_SIZE)
@@ -64,21 +65,20 @@ op_start_scan(struct cache *cache, struct op *op, struct answer *ret_answer)
 	parked = op_park(cache, op);
 	if (!parked)
 		return answer_refuse(ret_answer, ERROR_BUSY);
+	job = op_job(parked, READ_SCAN);
 	parked->page = calloc(1, sizeof(*parked->page));
 	if (parked->page)
 		parked->page->entries = malloc(READER_SCAN_BYTES);
-	if (!parked->page || !parked->page->entries) {
+	if (!job || !parked->page || !parked->page->entries) {
 		op_unpark(cache, parked);
 		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
 	}
 	parked->page->now_ms = cache->now_ms;
-	parked->job.kind = READ_SCAN;
-	parked->job.visit = visit;
-	memset(parked->job.row_key, 0, ROW_KEY_SIZE);
-	be32_store(parked->job.row_key, op->namespace->incarnation);
+	job->visit = visit;
+	be32_store(job->row_key, op->namespace->incarnation);
 	if (cursor.len)
-		memcpy(parked->job.row_key, cursor.data, ROW_KEY_SIZE);
-	core_submit_job(cache, &parked->job);
+		memcpy(job->row_key, cursor.data, ROW_KEY_SIZE);
+	core_submit_job(cache, job);
 	return CACHE_LATER;
 }
 
@@ -88,17 +88,17 @@ op_give_page(struct cache *cache, struct parked *parked)
 	struct scan_page *page = parked->page;
 	struct answer answer = { .kind = ANSWER_DONE };
 
-	if (parked->job.result < 0)
+	if (parked->job->result < 0)
 		answer = answer_error(ERROR_INTERNAL, 0, NULL);
 	else
 		answer.count = page->count;
-	if (parked->job.result >= 0 && page->len) {
+	if (parked->job->result >= 0 && page->len) {
 		answer.value = slice(page->entries, page->len);
 		answer.owner = page->entries;
 		page->entries = NULL;
 	}
-	if (parked->job.result >= 0 && parked->job.more)
-		answer.cursor = slice(parked->job.row_key, ROW_KEY_SIZE);
+	if (parked->job->result >= 0 && parked->job->more)
+		answer.cursor = slice(parked->job->row_key, ROW_KEY_SIZE);
 	cache->counts.scans++;
 	answer_give(&parked->op.later, &answer);
 	op_unpark(cache, parked);

@@ -1,15 +1,63 @@
 /* parking.c - requests that wait: for a commit, or for a reader. Loop thread. Owns what is parked. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/cache_core.h"
+#include "daemon/log.h"
 
-static struct slice
-keep_bytes(uint8_t *to, struct slice from)
+/* The slices that the op borrows from its caller. */
+#define BORROWED_MAX 4
+
+static unsigned
+find_borrowed(struct op *op, struct slice *ret_borrowed[static BORROWED_MAX])
 {
-	if (from.len)
-		memcpy(to, from.data, from.len);
-	return slice(to, from.len);
+	unsigned count = 0;
+
+	if (op->kind == OP_ANSWER)
+		return 0;
+	ret_borrowed[count++] = &op_target(op)->key;
+	ret_borrowed[count++] = &op_target(op)->namespace;
+	if (op->kind == OP_PUT)
+		ret_borrowed[count++] = &op->value;
+	if (op->kind == OP_SCAN) {
+		ret_borrowed[count++] = &op->list.prefix;
+		ret_borrowed[count++] = &op->list.cursor;
+	}
+	return count;
+}
+
+static bool
+has_payer(const struct op *op)
+{
+	return op->kind == OP_PUT || op->kind == OP_PUBLISH;
+}
+
+/* One allocation for the op and all that it borrows. */
+static struct parked *
+copy_op(const struct op *op)
+{
+	struct op copy = *op;
+	struct slice *borrowed[BORROWED_MAX];
+	unsigned count = find_borrowed(&copy, borrowed);
+	struct parked *parked;
+	size_t len = 0;
+	uint8_t *to;
+
+	for (unsigned i = 0; i < count; i++)
+		len += borrowed[i]->len;
+	parked = malloc(sizeof(*parked) + len);
+	if (!parked)
+		return NULL;
+	to = parked->borrowed;
+	for (unsigned i = 0; i < count; i++) {
+		if (borrowed[i]->len)
+			memcpy(to, borrowed[i]->data, borrowed[i]->len);
+		borrowed[i]->data = to;
+		to += borrowed[i]->len;
+	}
+	parked->op = copy;
+	return parked;
 }
 
 /* Copies the op and all that it borrows. NULL when there is no memory, or too many are parked. */
@@ -17,47 +65,44 @@ struct parked *
 op_park(struct cache *cache, const struct op *op)
 {
 	struct parked *parked;
-	struct target *target;
 
 	/* What waits to be answered is done already: it has been let in. */
 	if (op->kind != OP_ANSWER && core_crowded(cache)) {
 		cache->counts.busy++;
 		return NULL;
 	}
-	parked = malloc(sizeof(*parked));
+	parked = copy_op(op);
 	if (!parked)
 		return NULL;
-	parked->op = *op;
 	parked->op.waited = true;
 	parked->next = NULL;
+	parked->number = 0;
+	parked->job = NULL;
 	parked->page = NULL;
-	parked->value = NULL;
-	parked->job = (struct read_job){ .owner = parked };
-	target = op_target(&parked->op);
-	target->key = keep_bytes(parked->key, target->key);
-	target->namespace = keep_bytes((uint8_t *)parked->name, target->namespace);
-	if (op->kind == OP_PUT || op->kind == OP_PUBLISH)
+	if (has_payer(op))
 		payer_hold(op->put.payer);
-	if (op->kind == OP_PUT) {
-		parked->value = malloc(op->value.len ? op->value.len : 1);
-		if (!parked->value) {
-			free(parked);
-			return NULL;
-		}
-		parked->op.value = keep_bytes(parked->value, op->value);
-	}
-	if (op->kind == OP_SCAN) {
-		parked->op.list.prefix = keep_bytes(parked->prefix, op->list.prefix);
-		parked->op.list.cursor = keep_bytes(parked->cursor, op->list.cursor);
-	}
 	cache->parked++;
 	return parked;
+}
+
+struct read_job *
+op_job(struct parked *parked, enum read_kind kind)
+{
+	CHECK(!parked->job);
+	parked->job = malloc(sizeof(*parked->job));
+	if (!parked->job)
+		return NULL;
+	/* All but the record's bytes, which the reader fills. */
+	memset(parked->job, 0, offsetof(struct read_job, record));
+	parked->job->kind = kind;
+	parked->job->owner = parked;
+	return parked->job;
 }
 
 void
 op_unpark(struct cache *cache, struct parked *parked)
 {
-	if (parked->op.kind == OP_PUT || parked->op.kind == OP_PUBLISH)
+	if (has_payer(&parked->op))
 		payer_release(&parked->op.put.payer);
 	if (parked->op.kind == OP_PUBLISH && parked->op.upload)
 		upload_abort(&parked->op.upload);
@@ -65,8 +110,10 @@ op_unpark(struct cache *cache, struct parked *parked)
 		free(parked->page->entries);
 		free(parked->page);
 	}
-	free(parked->value);
-	free(parked->job.value);
+	if (parked->job) {
+		free(parked->job->value);
+		free(parked->job);
+	}
 	free(parked);
 	cache->parked--;
 }
@@ -122,13 +169,20 @@ op_wait_for_reader(struct cache *cache, struct op *op, bool value_wanted,
 		   struct answer *ret_answer)
 {
 	struct parked *parked = op_park(cache, op);
+	struct read_job *job;
 
 	if (!parked)
 		return no_place(op, ret_answer);
+	job = op_job(parked, READ_OBJECT);
+	if (!job) {
+		/* The upload, if there is one, goes with it. */
+		op_unpark(cache, parked);
+		op->upload = NULL;
+		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+	}
 	cache->counts.cold_reads++;
-	parked->job.kind = READ_OBJECT;
-	parked->job.value_wanted = value_wanted;
-	memcpy(parked->job.row_key, op->row_key, ROW_KEY_SIZE);
-	core_submit_job(cache, &parked->job);
+	job->value_wanted = value_wanted;
+	memcpy(job->row_key, op->row_key, ROW_KEY_SIZE);
+	core_submit_job(cache, job);
 	return CACHE_LATER;
 }

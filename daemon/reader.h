@@ -50,11 +50,11 @@ struct read_job {
 	bool more; /* READ_SCAN: row_key is where to go on */
 
 	int result; /* STORE_HIT, STORE_MISS or an error; STORE_DAMAGED also for a wrong checksum */
-	uint8_t record[RECORD_MAX];
-	size_t record_len;
 	uint8_t *value; /* malloc()ed: the loop's to free */
 	size_t value_len;
 	size_t value_room; /* READ_PART: bytes at value */
+	size_t record_len;
+	uint8_t record[RECORD_MAX]; /* last: it need not be zeroed */
 };
 
 struct readers;

@@ -136,7 +136,7 @@ op_job_done(struct cache *cache, struct parked *parked)
 	if (was_flushed(op)) {
 		done = op_run(cache, op, &answer);
 	} else {
-		where = op_find_in_job(cache, op, &parked->job, &found);
+		where = op_find_in_job(cache, op, parked->job, &found);
 		done = act_on(cache, op, where, &found, &answer);
 	}
 	finish(cache, parked, done, &answer);

@@ -1,0 +1,98 @@
+/* test_parking.c - what waits is as large as what it borrowed, and leaves nothing behind. */
+#include "tests/unit/engine.h"
+
+#include <malloc.h>
+
+#include "daemon/cache_core.h"
+
+#define ANSWER_OP_MOST 512
+#define WAITER_MOST 512
+
+static void
+a_put_that_waits_for_its_commit_costs_little(void **state)
+{
+	static char key[KEY_PLAIN_MAX + 1];
+	static const char value[10000];
+	struct put put = { .ttl_ms = TTL_NEVER, .ack = ACK_DISK };
+	struct engine engine;
+	struct later later = { engine_answered, &engine, 0 };
+	struct answer answer;
+	(void)state;
+
+	memset(key, 'k', KEY_PLAIN_MAX);
+	engine_open(&engine);
+	put.target = engine_target(key);
+	put.payer = engine.payer;
+	engine.answered = false;
+	cache_turn_begin(engine.cache);
+	assert_int_equal(cache_put(engine.cache, &put, slice(value, sizeof(value)),
+				   &later, &answer),
+			 CACHE_LATER);
+	assert_int_equal(engine.cache->parked, 1);
+	assert_true(malloc_usable_size(engine.cache->waits_first) <= ANSWER_OP_MOST);
+	cache_turn_end(engine.cache);
+	while (!engine.answered)
+		engine_step(&engine);
+	assert_int_equal(engine.cache->parked, 0);
+	engine_close(&engine);
+}
+
+static void
+a_get_that_is_parked_keeps_copies_of_what_it_borrowed(void **state)
+{
+	char key[] = "first", name[] = "default";
+	struct op op = { .kind = OP_GET };
+	struct parked *parked;
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	op.get.target = (struct target){ 1000, slice_text(name), slice_text(key) };
+	parked = op_park(engine.cache, &op);
+	memset(key, 'x', 5);
+	memset(name, 'x', 7);
+	assert_true(malloc_usable_size(parked) <= WAITER_MOST);
+	assert_true(slice_equal(parked->op.get.target.key, slice_text("first")));
+	assert_true(slice_equal(parked->op.get.target.namespace, slice_text("default")));
+	assert_true(parked->op.waited);
+	op_unpark(engine.cache, parked);
+	engine_close(&engine);
+}
+
+static void
+a_parked_put_holds_its_payer_and_lets_it_go(void **state)
+{
+	struct op op = { .kind = OP_PUT, .value = slice_text("value") };
+	struct parked *parked;
+	struct engine engine;
+	size_t refs;
+	(void)state;
+
+	engine_open(&engine);
+	op.put.target = engine_target("a");
+	op.put.payer = engine.payer;
+	refs = engine.payer->refs;
+	engine.cache->parked = PARKED_MAX;
+	assert_null(op_park(engine.cache, &op));
+	assert_int_equal(engine.payer->refs, refs);
+	engine.cache->parked = 0;
+	parked = op_park(engine.cache, &op);
+	assert_int_equal(engine.payer->refs, refs + 1);
+	assert_true(slice_equal(parked->op.value, slice_text("value")));
+	assert_ptr_not_equal(parked->op.value.data, op.value.data);
+	op_unpark(engine.cache, parked);
+	assert_int_equal(engine.payer->refs, refs);
+	assert_int_equal(engine.cache->parked, 0);
+	engine_close(&engine);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_put_that_waits_for_its_commit_costs_little),
+		cmocka_unit_test(a_get_that_is_parked_keeps_copies_of_what_it_borrowed),
+		cmocka_unit_test(a_parked_put_holds_its_payer_and_lets_it_go),
+	};
+	return unit_run(tests);
+}
