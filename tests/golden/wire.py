@@ -18,7 +18,8 @@ MARKS = {"none": NONE, "more": MORE, "last": LAST, "abort": ABORT}
 
 REPLY, ERROR, GOAWAY = 128, 129, 130
 COMMANDS = {"HELLO": 1, "PING": 2, "GET": 3, "PUT": 4, "DELETE": 5, "TOUCH": 6, "META": 7,
-            "SCAN": 8, "FLUSH": 9, "STATS": 10, "SYNC": 11}
+            "SCAN": 8, "FLUSH": 9, "STATS": 10, "SYNC": 11, "INCR": 12, "INVALIDATE": 13,
+            "TAKE": 14, "BATCH": 15, "RELEASE": 16, "RESUME": 17}
 KINDS = dict(COMMANDS, REPLY=REPLY, ERROR=ERROR, GOAWAY=GOAWAY)
 
 # name: (number, type)
@@ -27,10 +28,15 @@ FIELDS = {
     "OBJECT_KIND": (5, "number"), "COST": (6, "number"), "CONDITION": (7, "number"),
     "VERSION": (8, "number"), "ACK": (9, "number"), "LENGTH": (10, "number"),
     "LIMIT": (11, "number"), "CURSOR": (12, "bytes"), "PREFIX": (13, "bytes"),
-    "MAX_AGE": (16, "number"), "NOT_VERSION": (17, "number"), "REFRESH": (26, "number"),
+    "STALE_FOR": (14, "number"), "STALE_OK": (15, "number"),
+    "MAX_AGE": (16, "number"), "NOT_VERSION": (17, "number"), "TAGS": (18, "bytes"),
+    "LEASE": (19, "number"), "TOKEN": (20, "bytes"), "HOLDER": (21, "number"),
+    "WAIT": (22, "number"), "GIVE_UP": (23, "number"), "DELTA": (24, "number"),
+    "INITIAL": (25, "number"), "REFRESH": (26, "number"), "LEASE_TIME": (27, "number"),
     "STATUS": (64, "number"), "ERROR": (65, "number"), "TEXT": (66, "text"),
     "DETAIL": (67, "number"), "AGE": (68, "number"), "TTL_LEFT": (69, "number"),
     "WRITER": (70, "number"), "COUNT": (71, "number"), "LAST_ID": (72, "number"),
+    "COUNTER": (73, "number"), "STALE": (74, "number"), "ENTRY": (75, "number"),
     "PROTOCOL": (80, "number"), "FEATURES": (81, "number"), "RELEASE": (82, "number"),
     "UID": (83, "number"), "MAX_VALUE": (84, "number"), "EPOCH": (85, "number"),
 }
@@ -40,8 +46,8 @@ FIELD_TYPES = {number: type_ for number, type_ in FIELDS.values()}
 ERRORS = {
     "SHUTTING_DOWN": 1, "DISK_FULL": 2, "NO_MEMORY": 3, "BUSY": 4, "DAMAGED": 5, "INTERNAL": 6,
     "BAD_REQUEST": 32, "UNSUPPORTED": 33, "TOO_LARGE": 34, "BAD_KEY": 35, "BAD_NAMESPACE": 36,
-    "FORBIDDEN": 37, "TOO_MANY": 38, "ABORTED": 39,
-    "ABSENT": 64, "EXISTS": 65, "CHANGED": 66, "OLD_TOKEN": 67,
+    "FORBIDDEN": 37, "TOO_MANY": 38, "ABORTED": 39, "NOT_A_COUNTER": 40,
+    "ABSENT": 64, "EXISTS": 65, "CHANGED": 66, "OLD_TOKEN": 67, "OVERFLOW": 68,
 }
 
 

@@ -120,7 +120,7 @@ def test_bad_requests_are_refused_and_the_connection_goes_on(client, daemon):
         (PUT, {"key": b"k", "object_kind": 1}, b"v", harness.BAD_REQUEST, None),
         (PUT, {"key": b"k", "length": 2}, b"v", harness.BAD_REQUEST, None),
         (PUT, {"key": b"k"}, None, harness.BAD_REQUEST, None),
-        (PUT, {"key": b"k", 27: 1}, b"v", harness.UNSUPPORTED, 27),
+        (PUT, {"key": b"k", 28: 1}, b"v", harness.UNSUPPORTED, 28),
         (GET, {"key": b"k", "ttl": 5}, None, harness.UNSUPPORTED, 3),
         (GET, {"key": b"k", "status": 5}, None, harness.UNSUPPORTED, 64),
         (GET, {"key": b"k"}, b"body", harness.BAD_REQUEST, None),
