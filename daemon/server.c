@@ -1,13 +1,10 @@
-/* server.c - one libuv loop: listeners, connections, the cache's turns, timers, signals.
+/* server.c - one libuv loop: connections, the cache's turns, timers, signals, and the end.
  * Owns the loop and everything on it. Loop thread. */
 #include "daemon/server.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -15,24 +12,22 @@
 
 #include "daemon/clock.h"
 #include "daemon/conns.h"
+#include "daemon/door.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/settings.h"
 
-/* Clients that are accepted before the others have their turn. */
-#define ACCEPTS_MAX 64
 /* How long the last answers may take to be read. */
 #define GRACE_MS 2000
 /* Descriptors that are not clients': the store's, the log's, the loop's. */
 #define DESCRIPTORS_OWN 64
-#define SAY_AGAIN_NS (60 * UINT64_C(1000000000))
 
 struct server {
 	const struct server_setup *setup;
 	uv_loop_t loop;
 	struct sessions sessions;
 	struct conns *conns;
-	uv_poll_t listening[LISTENER_ADOPTED_MAX + 3];
+	struct door door;
 	uv_poll_t wake;
 	uv_prepare_t prepare;
 	uv_check_t check;
@@ -40,8 +35,6 @@ struct server {
 	uv_timer_t deadline, sweep, idle_exit, grace;
 	uv_signal_t terminate, interrupt, hang_up;
 	uint64_t deadline_ns;
-	int spare_fd; /* given up to send a client away when there are no descriptors */
-	uint64_t descriptors_said_ns;
 	bool leaving;
 	bool synced; /* what was acknowledged is on the disk, or the cache said why not */
 	enum server_end end;
@@ -84,32 +77,6 @@ limits_of(const struct conf *conf)
 /* ---- the end */
 
 static void
-drain_listener(struct server *server, const struct listener *listener)
-{
-	uint32_t uid;
-	int fd;
-
-	while (!listener_accept(listener, &fd, &uid))
-		conns_add(server->conns, fd, uid);
-}
-
-static void
-stop_listening(struct server *server)
-{
-	for (unsigned i = 0; i < server->setup->listener_count; i++) {
-		struct listener *listener = &server->setup->listeners[i];
-
-		/* Who is in the queue already hears that it is over; an adopted socket's queue is for
-		 * the next daemon. */
-		listener_unlink(listener);
-		if (!listener->adopted)
-			drain_listener(server, listener);
-		uv_close((uv_handle_t *)&server->listening[i], NULL);
-		listener_close(listener);
-	}
-}
-
-static void
 on_synced(void *arg, uint32_t id, const struct answer *answer)
 {
 	struct server *server = arg;
@@ -147,7 +114,7 @@ leave(struct server *server, const char *why)
 	notify_send("STOPPING=1");
 	log_info("%s: answering %u clients and leaving", why, conns_count(server->conns));
 	conns_leave(server->conns);
-	stop_listening(server);
+	door_close(&server->door);
 	if (cache_sync(server->sessions.cache, &later, &answer) == CACHE_NOW)
 		on_synced(server, 0, &answer);
 	uv_timer_start(&server->grace, on_grace_over, GRACE_MS, 0);
@@ -160,7 +127,7 @@ lose(struct server *server, const char *why)
 	server->end = SERVER_LOST;
 	conns_leave(server->conns);
 	if (!server->leaving)
-		stop_listening(server);
+		door_close(&server->door);
 	server->leaving = true;
 	uv_stop(&server->loop);
 }
@@ -284,52 +251,6 @@ on_wake(uv_poll_t *poll, int status, int events)
 	cache_wake(server->sessions.cache);
 }
 
-/* ---- clients */
-
-/* There is no descriptor for one more client: the longest idle one goes, or this one. */
-static void
-make_descriptor(struct server *server, const struct listener *listener)
-{
-	uint64_t now_ns = clock_mono_ns();
-	bool dropped = conns_drop_idle(server->conns);
-	uint32_t uid;
-	int fd;
-
-	if (!dropped && server->spare_fd >= 0) {
-		close(server->spare_fd);
-		if (!listener_accept(listener, &fd, &uid))
-			close(fd);
-		server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	}
-	if (dropped || now_ns < server->descriptors_said_ns)
-		return;
-	server->descriptors_said_ns = now_ns + SAY_AGAIN_NS;
-	log_warning(
-		"no descriptor is left for a client, and nobody is idle: closing new ones "
-		"at once; raise LimitNOFILE or ulimit -n (said once a minute)");
-}
-
-static void
-on_listening(uv_poll_t *poll, int status, int events)
-{
-	struct server *server = poll->data;
-	const struct listener *listener =
-		&server->setup->listeners[poll - server->listening];
-	uint32_t uid;
-	int fd;
-
-	(void)status;
-	(void)events;
-	for (int i = 0; i < ACCEPTS_MAX; i++) {
-		if (!listener_accept(listener, &fd, &uid))
-			conns_add(server->conns, fd, uid);
-		else if (errno == EMFILE || errno == ENFILE)
-			make_descriptor(server, listener);
-		else if (errno != ECONNABORTED && errno != EINTR)
-			return;
-	}
-}
-
 /* ---- signals */
 
 static void
@@ -394,12 +315,13 @@ release_number(void)
 }
 
 static int
-watch(struct server *server, uv_poll_t *poll, int fd, uv_poll_cb callback)
+watch_cache(struct server *server)
 {
-	int result = uv_poll_init(&server->loop, poll, fd);
+	int result = uv_poll_init(&server->loop, &server->wake,
+				  cache_wake_fd(server->setup->cache));
 
-	poll->data = server;
-	return result ? result : uv_poll_start(poll, UV_READABLE, callback);
+	server->wake.data = server;
+	return result ? result : uv_poll_start(&server->wake, UV_READABLE, on_wake);
 }
 
 static int
@@ -441,10 +363,9 @@ build(struct server *server)
 	if (!server->conns)
 		return UV_ENOMEM;
 	add_handles(server);
-	result = watch(server, &server->wake, cache_wake_fd(setup->cache), on_wake);
-	for (unsigned i = 0; !result && i < setup->listener_count; i++)
-		result = watch(server, &server->listening[i], setup->listeners[i].fd,
-			       on_listening);
+	result = watch_cache(server);
+	if (!result)
+		result = door_open(&server->door, &server->loop, server->conns);
 	if (!result)
 		result = handle_signal(server, &server->terminate, SIGTERM);
 	if (!result)
@@ -477,12 +398,9 @@ take_down(struct server *server)
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	CHECK(!uv_loop_close(&server->loop));
 	conns_free(&server->conns);
-	for (unsigned i = 0; i < setup->listener_count; i++)
-		listener_close(&setup->listeners[i]);
+	door_done(&server->door);
 	cache_close(&cache);
 	sessions_done(&server->sessions);
-	if (server->spare_fd >= 0)
-		close(server->spare_fd);
 }
 
 enum server_end
@@ -492,8 +410,7 @@ server_run(const struct server_setup *setup)
 	enum server_end end;
 	int result;
 
-	CHECK(server && setup->listener_count <=
-				sizeof(server->listening) / sizeof(server->listening[0]));
+	CHECK(server);
 	server->setup = setup;
 	server->deadline_ns = UINT64_MAX;
 	server->sessions.cache = setup->cache;
@@ -501,7 +418,7 @@ server_run(const struct server_setup *setup)
 	server->sessions.release = release_number();
 	server->sessions.own_uid = geteuid();
 	server->sessions.counters.started_ns = clock_mono_ns();
-	server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	door_init(&server->door, setup->listeners, setup->listener_count);
 	CHECK(!uv_loop_init(&server->loop));
 	result = build(server);
 	if (result) {

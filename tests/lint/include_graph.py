@@ -37,6 +37,7 @@ LEVELS = [
     {"intake"},
     {"exchange"},
     {"conns"},
+    {"door"},
     {"server"},
     {"main"},
 ]
@@ -56,7 +57,8 @@ PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key
 FOREIGN = {
     "lmdb.h": {"daemon/store.c"},
     "msgpack": {"proto/message.c"},
-    "uv.h": {"daemon/main.c", "daemon/server.c", "daemon/conn.h", "daemon/conns.h"},
+    "uv.h": {"daemon/main.c", "daemon/server.c", "daemon/door.h", "daemon/conn.h",
+             "daemon/conns.h"},
     "ini.h": {"conf/conf.c"},
     "Python.h": "client/python/",
 }
