@@ -43,6 +43,30 @@ judge_row(struct cache *cache, const struct op *op, struct slice row, struct fou
 	ret->value = ret->record.value;
 }
 
+/* The chunk rows of a value that is read whole, put together on the loop unless the disk would be waited
+ * for: one look at a value that was not used lately could else cost as many waits as it has pages. */
+static enum find_result
+assemble(struct cache *cache, const struct op *op, struct found *ret)
+{
+	enum reader_rows how =
+		recency_is_fresh(cache->recency, op->row_key) ? ROWS_TOUCH : ROWS_PROBE;
+	int done = reader_assemble(cache->snapshot, &ret->record, how, &ret->owner);
+
+	if (done == READER_COLD)
+		return FIND_COLD;
+	core_note_read(cache);
+	if (done == STORE_FAILED)
+		return FIND_FAILED;
+	if (done != STORE_HIT) {
+		core_note_damage(cache, "a chunk");
+		ret->there = false;
+		return FIND_NOW;
+	}
+	ret->chunks = false;
+	ret->value = slice(ret->owner, ret->record.length);
+	return FIND_NOW;
+}
+
 static enum find_result
 find_stored(struct cache *cache, const struct op *op, bool value_wanted,
 	    struct found *ret)
@@ -64,7 +88,7 @@ find_stored(struct cache *cache, const struct op *op, bool value_wanted,
 	if (!ret->there || !ret->chunks || !value_wanted ||
 	    ret->record.length > WHOLE_MAX)
 		return FIND_NOW;
-	return FIND_COLD;
+	return assemble(cache, op, ret);
 }
 
 enum find_result

@@ -60,17 +60,44 @@ populate(struct slice row)
 	madvise((void *)pages.data, pages.len, MADV_POPULATE_READ);
 }
 
+static bool
+in_memory(struct slice row)
+{
+	unsigned char resident[CHUNK_BIG_PAGES + 1];
+	struct slice pages = pages_of(row);
+	size_t count = (pages.len + PAGE_SIZE_BYTES - 1) / PAGE_SIZE_BYTES;
+
+	if (count > sizeof(resident) || mincore((void *)pages.data, pages.len, resident))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!(resident[i] & 1))
+			return false;
+	return true;
+}
+
+/* Makes the row's pages ready to be touched; false if they are not and should not be waited for. */
+static bool
+prepare(struct slice row, enum reader_rows how)
+{
+	if (how == ROWS_PROBE)
+		return in_memory(row);
+	if (how == ROWS_FETCH)
+		populate(row);
+	return true;
+}
+
 /* Appends chunk rows from *index up to limit, as long as they fit into room bytes. */
 static int
 read_rows(struct snapshot *snapshot, uint64_t object_id, uint32_t *index, uint32_t limit,
-	  uint8_t *to, size_t room, size_t *ret_len)
+	  enum reader_rows how, uint8_t *to, size_t room, size_t *ret_len)
 {
 	uint8_t first[CHUNK_KEY_SIZE];
 	struct slice key, row, payload;
 	size_t len = 0;
 	int found;
 
-	ask_ahead(snapshot, object_id, *index, limit);
+	if (how == ROWS_FETCH)
+		ask_ahead(snapshot, object_id, *index, limit);
 	chunk_key(object_id, *index, first);
 	found = snapshot_seek(snapshot, STORE_CHUNKS, slice(first, sizeof(first)), &key,
 			      &row);
@@ -80,7 +107,8 @@ read_rows(struct snapshot *snapshot, uint64_t object_id, uint32_t *index, uint32
 		chunk_key(object_id, *index, first);
 		if (!slice_equal(key, slice(first, sizeof(first))))
 			return STORE_MISS;
-		populate(row);
+		if (!prepare(row, how))
+			return READER_COLD;
 		if (!chunk_read(row, object_id, *index, &payload))
 			return STORE_DAMAGED;
 		if (payload.len > room - len)
@@ -97,7 +125,7 @@ read_rows(struct snapshot *snapshot, uint64_t object_id, uint32_t *index, uint32
 
 int
 reader_assemble(struct snapshot *snapshot, const struct record *record,
-		uint8_t **ret_value)
+		enum reader_rows how, uint8_t **ret_value)
 {
 	uint8_t *value = malloc(record->length ? record->length : 1);
 	uint32_t index = 0;
@@ -107,8 +135,8 @@ reader_assemble(struct snapshot *snapshot, const struct record *record,
 	if (!value)
 		return STORE_FAILED;
 	done = read_rows(snapshot, record->object_id, &index,
-			 record->big_rows + record->small_rows, value, record->length,
-			 &len);
+			 record->big_rows + record->small_rows, how, value,
+			 record->length, &len);
 	if (done == STORE_HIT && len != record->length)
 		done = STORE_DAMAGED;
 	if (done != STORE_HIT) {
@@ -138,7 +166,7 @@ read_object(struct snapshot *snapshot, struct read_job *job)
 	    record.length > READER_WHOLE_MAX)
 		return STORE_HIT;
 	job->value_len = record.length;
-	return reader_assemble(snapshot, &record, &job->value);
+	return reader_assemble(snapshot, &record, ROWS_FETCH, &job->value);
 }
 
 static int
@@ -157,8 +185,8 @@ read_part(struct snapshot *snapshot, struct read_job *job)
 	}
 	if (!job->value)
 		return STORE_FAILED;
-	done = read_rows(snapshot, job->object_id, &job->index, limit, job->value, room,
-			 &job->value_len);
+	done = read_rows(snapshot, job->object_id, &job->index, limit, ROWS_FETCH,
+			 job->value, room, &job->value_len);
 	return done == STORE_HIT && job->value_len == 0 ? STORE_DAMAGED : done;
 }
 

@@ -68,10 +68,19 @@ void readers_submit(struct readers *readers, struct read_job *job);
 /* The finished jobs, linked by next; NULL if there are none. */
 struct read_job *readers_collect(struct readers *readers);
 
+/* How chunk rows are read. */
+enum reader_rows {
+	ROWS_FETCH, /* the disk is asked for all of them at once, then they are waited for */
+	ROWS_TOUCH, /* they are in memory most likely */
+	ROWS_PROBE, /* only if they are in memory, which costs a system call a row to find out */
+};
+
+#define READER_COLD 2 /* of ROWS_PROBE: the disk would be waited for */
+
 /* Reads a whole chunked value of at most READER_WHOLE_MAX bytes inside a snapshot. *ret_value is
- * malloc()ed. STORE_MISS if rows are missing, STORE_DAMAGED for a wrong checksum. */
+ * malloc()ed. STORE_MISS if rows are missing, STORE_DAMAGED for a wrong checksum. Any thread. */
 int reader_assemble(struct snapshot *snapshot, const struct record *record,
-		    uint8_t **ret_value);
+		    enum reader_rows how, uint8_t **ret_value);
 /* Room for a part of that many rows. */
 static inline size_t
 reader_part_size(uint32_t rows)
