@@ -1,5 +1,5 @@
 /* outbox.c - queues replies and sends them.
- * Owns queued blocks and downloads; borrows the socket. Loop thread only. */
+ * Owns queued blocks; borrows the socket. Loop thread only. */
 #include "daemon/outbox.h"
 
 #include <errno.h>
@@ -14,8 +14,6 @@
 #define BLOCK_SIZE (16 * 1024 - 64)
 /* The longest header of a reply: a text, a cursor and every number at once. */
 #define HEAD_MAX 2048
-/* Header of a stream: numbers only, at most 11 bytes each. */
-#define STREAM_HEAD_MAX 256
 /* Free blocks that are kept: 1 MiB. */
 #define POOL_KEEP 64
 #define VECTOR_MAX 64
@@ -33,23 +31,6 @@ struct block {
 	void *owner;  /* freed with the block; NULL when the bytes are in the block */
 	bool foreign; /* not in the block */
 	uint8_t bytes[];
-};
-
-/* A value that comes in parts. `head` is what precedes the present part: a preamble and a header, or a
- * segment's word. */
-struct stream {
-	struct stream *next;
-	struct outbox *outbox;
-	struct download *download;
-	uint32_t id;
-	uint16_t header_len;
-	bool asked; /* for a part that has not come */
-	bool ready; /* head and rest are what to send */
-	bool begun; /* its first byte was sent: nothing else may come in between */
-	bool last;  /* the present part ends it */
-	uint16_t head_at, head_len;
-	struct slice rest;
-	uint8_t head[FRAME_PREAMBLE_SIZE + STREAM_HEAD_MAX];
 };
 
 static void
@@ -113,14 +94,6 @@ outbox_pool_done(struct outbox_pool *pool)
 	pool->free_count = 0;
 }
 
-void
-outbox_init(struct outbox *outbox, struct outbox_pool *pool, int fd,
-	    void (*on_part)(void *arg), void *arg)
-{
-	*outbox =
-		(struct outbox){ .pool = pool, .fd = fd, .on_part = on_part, .arg = arg };
-}
-
 static void
 pop_block(struct outbox *outbox)
 {
@@ -142,21 +115,6 @@ push_block(struct outbox *outbox, struct block *block)
 	outbox->last = block;
 }
 
-static void
-pop_stream(struct outbox *outbox)
-{
-	struct stream *stream = outbox->stream;
-
-	if (stream->ready)
-		discount(outbox, stream->rest.len);
-	outbox->stream = stream->next;
-	if (!outbox->stream)
-		outbox->last_stream = NULL;
-	outbox->stream_count--;
-	download_close(&stream->download);
-	free(stream);
-}
-
 void
 outbox_done(struct outbox *outbox)
 {
@@ -165,8 +123,7 @@ outbox_done(struct outbox *outbox)
 		discount(outbox, outbox->first->len);
 		pop_block(outbox);
 	}
-	while (outbox->stream)
-		pop_stream(outbox);
+	discount(outbox, streams_drop(&outbox->streams));
 	CHECK(outbox->bytes == 0);
 }
 
@@ -302,157 +259,78 @@ outbox_value(struct outbox *outbox, uint32_t id, const struct message *header,
 
 /* ---- streams */
 
-/* The value failed before a byte of it was sent: that is an ordinary error. */
 static void
-refuse_stream(struct outbox *outbox, enum error error)
+stream_arrived(void *arg, size_t bytes)
 {
+	struct outbox *outbox = arg;
+
+	account(outbox, bytes);
+	outbox->on_part(outbox->arg);
+}
+
+static void
+stream_refused(void *arg, uint32_t id, enum error error)
+{
+	struct outbox *outbox = arg;
 	struct message header = { 0 };
-	uint32_t id = outbox->stream->id;
 
 	MESSAGE_SET(&header, ERROR, error, error);
 	MESSAGE_SET(&header, TEXT, text, slice_text(error_text((int)error)));
-	pop_stream(outbox);
 	outbox_frame(outbox, FRAME_ERROR, id, &header);
-}
-
-static void
-set_head(struct stream *stream, const struct frame_segment *segment)
-{
-	if (stream->begun) {
-		frame_write_segment(stream->head, segment);
-		stream->head_len = FRAME_WORD_SIZE;
-	} else {
-		const struct frame frame = {
-			.version = FRAME_VERSION,
-			.kind = FRAME_REPLY,
-			.id = stream->id,
-			.header_len = stream->header_len,
-			.first = *segment,
-		};
-
-		frame_write(stream->head, &frame);
-		stream->head_len = FRAME_PREAMBLE_SIZE + stream->header_len;
-	}
-	stream->head_at = 0;
-}
-
-static void
-part_arrived(void *arg, const struct part *part)
-{
-	struct stream *stream = arg;
-	struct outbox *outbox = stream->outbox;
-	struct frame_segment segment = { .mark = part->last ? FRAME_LAST : FRAME_MORE,
-					 .len = (uint32_t)part->bytes.len };
-
-	CHECK(stream->asked && part->bytes.len <= FRAME_SEGMENT_MAX);
-	stream->asked = false;
-	if (part->error && !stream->begun) {
-		refuse_stream(outbox, part->error);
-		outbox->on_part(outbox->arg);
-		return;
-	}
-	if (part->error)
-		segment = (struct frame_segment){ .mark = FRAME_ABORT,
-						  .error = part->error };
-	set_head(stream, &segment);
-	stream->rest = part->error ? slice(NULL, 0) : part->bytes;
-	stream->last = part->last || part->error;
-	stream->ready = true;
-	account(outbox, stream->rest.len);
 	outbox->on_part(outbox->arg);
+}
+
+static const struct stream_events stream_events = {
+	.arrived = stream_arrived,
+	.refused = stream_refused,
+};
+
+void
+outbox_init(struct outbox *outbox, struct outbox_pool *pool, int fd,
+	    void (*on_part)(void *arg), void *arg)
+{
+	*outbox = (struct outbox){
+		.pool = pool,
+		.fd = fd,
+		.streams = { .events = &stream_events, .arg = outbox },
+		.on_part = on_part,
+		.arg = arg,
+	};
 }
 
 void
 outbox_stream(struct outbox *outbox, uint32_t id, const struct message *header,
 	      struct download *download)
 {
-	struct stream *stream = outbox->fd < 0 ? NULL : calloc(1, sizeof(*stream));
-
-	if (!stream) {
-		outbox->failed = outbox->fd >= 0;
+	if (outbox->fd < 0)
 		download_close(&download);
-		return;
-	}
-	stream->outbox = outbox;
-	stream->download = download;
-	stream->id = id;
-	stream->header_len = (uint16_t)message_encode(
-		header, stream->head + FRAME_PREAMBLE_SIZE, STREAM_HEAD_MAX);
-	CHECK(stream->header_len > 0);
-	if (outbox->last_stream)
-		outbox->last_stream->next = stream;
-	else
-		outbox->stream = stream;
-	outbox->last_stream = stream;
-	outbox->stream_count++;
-}
-
-/* Asks for the next part, if it is time to; it may be there at once. */
-static void
-ask_part(struct outbox *outbox)
-{
-	struct stream *stream = outbox->stream;
-
-	if (!stream || stream->asked || stream->ready)
-		return;
-	stream->asked = true;
-	download_next(stream->download, part_arrived, stream);
-}
-
-/* len bytes of the present part left. */
-static void
-advance_stream(struct outbox *outbox, size_t len)
-{
-	struct stream *stream = outbox->stream;
-	size_t head = (size_t)(stream->head_len - stream->head_at);
-
-	if (head > len)
-		head = len;
-	stream->begun = stream->begun || len > 0;
-	stream->head_at = (uint16_t)(stream->head_at + head);
-	len -= head;
-	stream->rest.data = (const uint8_t *)stream->rest.data + len;
-	stream->rest.len -= len;
-	discount(outbox, len);
-	if (stream->rest.len || stream->head_at < stream->head_len)
-		return;
-	stream->ready = false;
-	if (stream->last)
-		pop_stream(outbox);
+	else if (streams_add(&outbox->streams, id, header, download))
+		outbox->failed = true;
 }
 
 /* ---- sending */
-
-static int
-add_vector(struct iovec *vectors, int count, const void *at, size_t len)
-{
-	if (!len)
-		return count;
-	vectors[count] = (struct iovec){ .iov_base = (void *)at, .iov_len = len };
-	return count + 1;
-}
 
 /* What to send next. */
 static int
 gather(const struct outbox *outbox, struct iovec vectors[static VECTOR_MAX])
 {
-	const struct stream *stream = outbox->stream;
-	const struct block *block = stream && stream->begun ? NULL : outbox->first;
+	const struct block *block =
+		streams_begun(&outbox->streams) ? NULL : outbox->first;
 	int count = 0;
 
-	for (; block && count < VECTOR_MAX - 2; block = block->next)
-		count = add_vector(vectors, count, block->at, block->len);
-	if (block || !stream || !stream->ready)
+	for (; block && count < VECTOR_MAX - STREAM_VECTORS; block = block->next)
+		if (block->len)
+			vectors[count++] = (struct iovec){ .iov_base = (void *)block->at,
+							   .iov_len = block->len };
+	if (block)
 		return count;
-	count = add_vector(vectors, count, stream->head + stream->head_at,
-			   (size_t)(stream->head_len - stream->head_at));
-	return add_vector(vectors, count, stream->rest.data, stream->rest.len);
+	return count + streams_gather(&outbox->streams, vectors + count);
 }
 
 static void
 advance(struct outbox *outbox, size_t len)
 {
-	while (outbox->first && !(outbox->stream && outbox->stream->begun)) {
+	while (outbox->first && !streams_begun(&outbox->streams)) {
 		struct block *block = outbox->first;
 		size_t here = block->len < len ? block->len : len;
 
@@ -465,7 +343,7 @@ advance(struct outbox *outbox, size_t len)
 		pop_block(outbox);
 	}
 	if (len)
-		advance_stream(outbox, len);
+		discount(outbox, streams_advance(&outbox->streams, len));
 }
 
 static size_t
@@ -517,14 +395,13 @@ outbox_flush(struct outbox *outbox, size_t *ret_sent)
 	int result = 1;
 
 	for (int round = 0; result > 0 && round < ROUNDS_MAX; round++) {
-		ask_part(outbox);
+		streams_ask(&outbox->streams);
 		result = outbox->failed ? -1 : send_round(outbox, &sent);
 	}
 	/* Out of rounds: the socket is writable, so the loop comes back at once. */
-	if (result > 0 && (outbox->first || outbox->stream)) {
-		ask_part(outbox);
-		outbox->stuck =
-			outbox->first || (outbox->stream && outbox->stream->ready);
+	if (result > 0 && !outbox_empty(outbox)) {
+		streams_ask(&outbox->streams);
+		outbox->stuck = outbox->first || streams_ready(&outbox->streams);
 	}
 	if (ret_sent)
 		*ret_sent = sent;

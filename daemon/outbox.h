@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "daemon/cache.h"
+#include "daemon/stream.h"
 #include "proto/frame.h"
 #include "proto/message.h"
 
@@ -19,7 +20,6 @@
 #define OUTBOX_COPY_MAX 8192
 
 struct block;
-struct stream;
 
 /* Shared by all outboxes of a loop. */
 struct outbox_pool {
@@ -36,8 +36,7 @@ struct outbox {
 	struct outbox_pool *pool;
 	int fd; /* borrowed; -1 once the client is gone: everything is dropped then */
 	struct block *first, *last;
-	struct stream *stream, *last_stream;
-	unsigned stream_count;
+	struct streams streams;
 	size_t bytes;
 	bool stuck; /* the socket took less than there was: flush again when it is writable */
 	bool failed; /* no memory for a reply: the connection cannot go on */
@@ -71,7 +70,7 @@ int outbox_flush(struct outbox *outbox, size_t *ret_sent);
 static inline bool
 outbox_empty(const struct outbox *outbox)
 {
-	return !outbox->first && !outbox->stream;
+	return !outbox->first && !outbox->streams.first;
 }
 
 #endif

@@ -105,7 +105,7 @@ session_full(const struct session *session)
 {
 	const struct outbox *outbox = &session->outbox;
 
-	return outbox->bytes > OUTPUT_MAX || outbox->stream_count >= STREAMS_MAX ||
+	return outbox->bytes > OUTPUT_MAX || outbox->streams.count >= STREAMS_MAX ||
 	       session->values >= VALUES_MAX ||
 	       session_outstanding(session) >= OUTSTANDING_MAX ||
 	       (outbox->bytes && outbox->pool->bytes > OUTPUT_TOTAL_MAX);

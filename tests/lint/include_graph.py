@@ -27,7 +27,8 @@ LEVELS = [
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "decide", "listing", "lookup", "parking", "request", "startup",
      "transfer"},
-    {"counters", "input", "listener", "notify", "outbox", "place", "settings"},
+    {"counters", "input", "listener", "notify", "place", "settings", "stream"},
+    {"outbox"},
     {"session"},
     {"reply"},
     {"call"},
@@ -48,7 +49,7 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 
 # What the daemon may use of proto/: all of it where requests are read and answered,
 # and below that only the headers of plain values.
-PROTO_USERS = {"cache", "cache_core", "request", "transfer", "counters", "outbox", "session",
+PROTO_USERS = {"cache", "cache_core", "request", "transfer", "counters", "stream", "outbox", "session",
                "reply", "call", "put", "dispatch", "conn", "intake", "conns", "server", "main"}
 PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key.h",
                 "proto/slice.h"}
