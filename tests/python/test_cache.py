@@ -562,3 +562,54 @@ def test_the_stubs_name_all_that_is_there():
         assert own - stub[kind.__name__] == set()
     assert (pathlib.Path(brine.__file__).parent / "py.typed").exists()
     assert all(hasattr(brine, name) for name in brine.__all__)
+
+
+def test_the_types_of_a_program_that_uses_it_are_as_they_run(folder):
+    mypy = pytest.importorskip("mypy.api")
+    program = folder / "program.py"
+    program.write_text("""
+import brine
+
+cache = brine.Cache()
+
+class Shelf:
+    @cache.memoize(ttl="1h")
+    def find(self, title: str) -> list[int]:
+        return [len(title)]
+
+@cache.memoize
+def double(x: int) -> int:
+    return 2 * x
+
+found: list[int] = Shelf().find("one")
+forgotten: bool = double.invalidate(3)
+double("three")
+""")
+    told, _, _ = mypy.run(["--strict", "--no-incremental", "--cache-dir", os.devnull, str(program)])
+    assert "Found 1 error" in told and ":17: error: " in told, told
+
+
+def test_an_older_python_is_told_which_one_it_takes(run_python):
+    done = run_python("import sys\nsys.version_info = (3, 10, 4)\nimport brine", check=False)
+    assert "ImportError: brine needs Python 3.11 or later; this is Python 3.10, " + sys.executable in done.err
+
+
+def test_errors_are_named_as_an_except_clause_names_them(played):
+    assert {f"{kind.__module__}.{kind.__qualname__}" for kind in (
+        brine.BrineError, brine.Refused, brine.Unavailable, brine.Conflict, brine.Unpicklable, brine.BrineWarning)} == {
+        "brine.BrineError", "brine.Refused", "brine.Unavailable", "brine.Conflict", "brine.Unpicklable",
+        "brine.BrineWarning"}
+    error = pickle.loads(pickle.dumps(brine.Refused("too large", 34, "TOO_LARGE")))
+    assert type(error) is brine.Refused and error.name == "TOO_LARGE"
+
+
+@pytest.mark.parametrize("name", ["a b", "", "x" * 65, "-web", ".web", "caf\u00e9"])
+def test_a_name_that_no_namespace_can_have_is_refused_where_it_is_written(name):
+    with pytest.raises(brine.Refused, match="64 of A-Z") as raised:
+        brine.Cache(name)
+    assert raised.value.name == "BAD_NAMESPACE" and repr(name) in str(raised.value)
+
+
+def test_a_namespace_of_another_type_is_a_type_error():
+    with pytest.raises(TypeError, match="namespace=3"):
+        brine.Cache(3)

@@ -75,6 +75,7 @@ def test_a_value_over_the_limit_is_refused_with_the_limit(cache):
     with pytest.raises(brine.Refused) as raised:
         cache.set("key", bytes(20 << 20))
     assert raised.value.name == "TOO_LARGE" and "key" not in cache
+    assert str(raised.value).startswith("set: the value is larger")
     cache["key"] = "next"
     assert cache["key"] == "next"
 

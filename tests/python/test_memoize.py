@@ -505,3 +505,18 @@ def test_a_call_key_is_typed_and_names_its_function(double):
     encoded = double.cache_key(1).encoded
     assert encoded[:2] == b"\xfb\x01" and b"double" in encoded and _brine.encode_key(double.cache_key(1)) == encoded
     assert f"{__name__}:double" == double.cache_key(1).function.replace("double.<locals>.", "")
+
+
+def test_an_argument_without_content_is_named_and_self_explained(played_cache):
+    class Plain:
+        @played_cache.memoize
+        def find(self, title, limit=object()):
+            return title
+
+    with pytest.raises(TypeError, match="argument 'self': .* type .*Plain.*dataclass, or let it call"):
+        Plain().find("one")
+    with pytest.raises(TypeError, match="argument 'limit': .* type object") as raised:
+        Plain.find(1, "one")
+    assert "dataclass, or let" not in str(raised.value)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'title'"):
+        Plain.find(Plain())

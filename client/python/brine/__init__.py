@@ -10,11 +10,22 @@
 Everything is stored by `brined`, this user's own daemon, which the first call starts.
 """
 
+import sys as _sys
+
+# Before anything that an older Python fails to load, with an error that names no reason.
+if _sys.version_info < (3, 11):
+    raise ImportError("brine needs Python 3.11 or later; this is Python %d.%d, %s"
+                      % (_sys.version_info[0], _sys.version_info[1], _sys.executable))
+
 from ._brine import version as __version__
 from ._cache import Cache
 from ._errors import BrineError, BrineWarning, Conflict, Refused, Unavailable, Unpicklable
 from ._keys import EncodedKey
 from ._miss import MISS
+
+# Tracebacks name what a program writes into its except clause.
+for _kind in (BrineError, BrineWarning, Conflict, Refused, Unavailable, Unpicklable):
+    _kind.__module__ = __name__
 
 __all__ = [
     "MISS",

@@ -9,8 +9,10 @@ from brine import _brine
 
 def main() -> int:
     if sys.argv[1:]:
-        print("usage: python -m brine\nThe command line is the program `brine`.", file=sys.stderr)
-        return 2
+        asked = sys.argv[1:] in (["-h"], ["--help"])
+        print("usage: python -m brine\nSays which Brine this is, where its daemon is, and whether it answers.\n"
+              "The command line is the program `brine`.", file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
     print(f"brine {brine.__version__}, Python {sys.version.split()[0]}, {os.path.dirname(brine.__file__)}")
     try:
         cache = _Asking()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from . import _brine
-from ._errors import KINDS, Unavailable, Unpicklable, warn_once
+from ._errors import KINDS, Refused, Unavailable, Unpicklable, warn_once
 from ._keys import Key, decode_key
 from ._ttl import TTL, ttl_ms
 
@@ -33,6 +33,10 @@ _UNSET: Final = _Unset.UNSET
 
 # A source file that changed later may no longer be what was loaded from it.
 LOADED: Final = time.time()
+
+# Takes out of a namespace's name what it may hold.
+_IN_NAMES: Final = str.maketrans(
+    "", "", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
 
 _UNSUPPORTED = 33  # errors.def
 # Where a miss would be a wrong answer, an outage raises whatever on_error says.
@@ -73,6 +77,7 @@ class Cache(_brine.Client):
         # Taken from the environment once, so that all connections of this object agree.
         if namespace is None:
             namespace = os.environ.get("BRINE_NAMESPACE") or "default"
+        _check_namespace(namespace)
         self.namespace: str = namespace
         self.on_error = on_error
         if socket is None:
@@ -117,8 +122,8 @@ class Cache(_brine.Client):
         complex, str, bytes, tuple, list, dict, set, frozenset, dataclasses, enums, paths, dates and times,
         Decimal, UUID, numpy arrays); other arguments raise a TypeError. Changed code is a new key;
         changed globals and changed functions that it calls are not noticed, and what it closes over counts as it
-        is when it is decorated. Two processes that miss at
-        the same time both compute. An exception is not stored.
+        is when it is decorated. Of a method, self is an argument like the others. Two processes that miss at the
+        same time both compute. An exception is not stored.
 
         The decorated function has `cache_key(*args, **kwargs)`, `invalidate(*args, **kwargs)`, which
         forgets one call and says whether it was stored, and `__wrapped__`.
@@ -133,7 +138,8 @@ class Cache(_brine.Client):
         return lambda function: memoized(self, function, given)
 
     def stats(self) -> dict[str, dict[str, int | float | str]]:
-        """Counters by scope and name: the daemon's, and under "client" what this object counted."""
+        """Counters by scope and name: the daemon's under "", those of your namespaces under their names, and
+        under "client" what this object counted."""
         scopes: dict[str, dict[str, int | float | str]] = {}
         for scope, name, value in self._stats():
             scopes.setdefault(scope, {})[name] = _number(value)
@@ -158,6 +164,9 @@ class Cache(_brine.Client):
 
     def _failed(self, number: int, kind: int, name: str, message: str, doing: str) -> None:
         """Returns where the call goes on as after a miss."""
+        asked, colon, rest = message.partition(": ")
+        if colon and asked.isalpha() and asked.isupper():
+            message = rest  # "PUT: ..." is the protocol's word for what `doing` says
         error = KINDS[kind](f"{doing}: {message}", number, name)
         unsupported = number == _UNSUPPORTED and doing in _READING
         if not unsupported:
@@ -199,6 +208,20 @@ class Cache(_brine.Client):
 
 def _reopen(cls: type[Cache], arguments: dict[str, Any]) -> Cache:
     return cls(**arguments)
+
+
+class _NoNamespace(Refused, ValueError):
+    """Refused before the daemon has to."""
+
+
+def _check_namespace(name: object) -> None:
+    """What holds a slash is for the daemon to answer: it knows what is declared, and where the data is."""
+    if not isinstance(name, str):
+        raise TypeError(f'namespace={name!r}: a name such as "web", not {type(name).__qualname__}')
+    bare = name.translate(_IN_NAMES)
+    if "/" not in name and (bare or not 1 <= len(name) <= 64 or name[0] in ".-"):
+        raise _NoNamespace(f'namespace={name!r}: a namespace is named by 1 to 64 of A-Z, a-z, 0-9, "_", "." and "-", '
+                           'the first of them a letter, a digit or "_"', 36, "BAD_NAMESPACE")
 
 
 def _timeout_ms(timeout: float | None) -> int:

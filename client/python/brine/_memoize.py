@@ -8,7 +8,7 @@ import inspect
 import types
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from ._code import function_digest, function_name
 from ._errors import BrineError, warn_once
@@ -23,6 +23,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _HEAD = ENCODED_MAX - 32
+_OF_METHODS = ". Of a method, self is an argument: make its class a dataclass, or let it call a memoized function"
 
 
 class Memoized(Protocol[P, R]):
@@ -30,6 +31,12 @@ class Memoized(Protocol[P, R]):
 
     __wrapped__: Callable[P, R]
     __name__: str
+
+    @overload
+    def __get__(self, instance: None, owner: type, /) -> Memoized[P, R]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type | None = None, /) -> Callable[..., R]: ...
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
@@ -73,12 +80,20 @@ class _Calls:
             encoded = encoded[:_HEAD] + hashlib.blake2b(encoded, digest_size=32).digest()
         return EncodedKey(encoded)
 
-    def fit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any], error: TypeError) -> None:
+        """Returns if the arguments do not fit the function. Otherwise raises error with the argument's name."""
         try:
-            self.signature.bind(*args, **kwargs)
+            bound = self.signature.bind(*args, **kwargs)
         except TypeError:
-            return False
-        return True
+            return
+        bound.apply_defaults()
+        for name, value in bound.arguments.items():
+            try:
+                put_structure(bytearray(), value)
+            except TypeError as why:
+                method = name == "self" and name == next(iter(bound.arguments))
+                raise TypeError(f"argument {name!r}: {why}" + (_OF_METHODS if method else "")) from None
+        raise error
 
 
 def _check(function: Any) -> None:
@@ -109,9 +124,8 @@ def memoized(cache: Cache, function: Any, ttl: tuple[Any, ...]) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             key = calls.key(args, kwargs)
-        except TypeError:
-            if calls.fit(args, kwargs):
-                raise
+        except TypeError as error:
+            calls.explain(args, kwargs, error)
             return function(*args, **kwargs)  # which raises its own error
         try:
             value = get(key, MISS)

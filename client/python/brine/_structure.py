@@ -268,7 +268,7 @@ def _no_structure(value: Any) -> TypeError:
                  None)
     way = (f"pass {plain.__name__}(...) of it" if plain is not None else
            "pass the parts that matter (numbers, texts, tuples, a dataclass)")
-    return TypeError(f"memoize has no key by content for a {name}: {way}, or memoize a smaller function")
+    return TypeError(f"memoize has no key by content for an object of type {name}: {way}, or memoize a smaller function")
 
 
 def put_structure(out: bytearray, value: Any) -> None:
