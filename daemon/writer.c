@@ -173,6 +173,7 @@ struct batch {
 	struct objects objects;
 	struct change *next; /* first change that is not in it */
 	unsigned changes;
+	bool joined; /* the last of them belongs to the same transaction as the next */
 	unsigned expired;
 	struct room_evicted evicted;
 	uint64_t reclaimed;
@@ -196,15 +197,26 @@ batch_empty(const struct batch *batch)
 	       !batch->reclaimed && !batch->unflushed && !batch->objects.leaf_touches;
 }
 
+/* Of a change and all that belong to its transaction. */
+static uint64_t
+unit_pages(const struct change *change)
+{
+	uint64_t pages = apply_estimate(change);
+
+	for (; change->with_next; change = change->next)
+		pages += apply_estimate(change->next);
+	return pages;
+}
+
 static bool
 batch_closed(const struct writer *writer, const struct batch *batch,
 	     const struct change *next)
 {
 	uint64_t pages = batch_pages(writer, batch);
 
-	if (batch->changes == 0)
+	if (batch->changes == 0 || batch->joined)
 		return false;
-	if (pages + apply_estimate(next) > pace_pages(&writer->pace))
+	if (pages + unit_pages(next) > pace_pages(&writer->pace))
 		return true;
 	return batch->changes % LOOK_EVERY == 0 &&
 	       clock_mono_ns() - batch->began_ns >= PACE_COMMIT_NS / 2;
@@ -233,8 +245,10 @@ apply_changes(struct writer *writer, struct batch *batch)
 			return done;
 		note_numbers(writer, change);
 		batch->changes++;
+		batch->joined = change->with_next;
 		batch->next = change->next;
 	}
+	CHECK(!batch->joined);
 	return STORE_HIT;
 }
 
