@@ -102,6 +102,8 @@ const char *brine_error_text(int error); /* one sentence in general words */
 #define BRINE_KEY_MAX 1024
 #define BRINE_TIMEOUT_MS 1000
 #define BRINE_RETRY_MS 1000
+#define BRINE_START 1
+#define BRINE_START_STORED 2
 
 /* ---- the handle */
 
@@ -122,8 +124,9 @@ struct brine_options {
 	/* After a failure to connect, calls fail at once (microseconds) for so long before the next try.
 	 * 0: BRINE_RETRY_MS. */
 	uint32_t retry_ms;
-	/* 1: where neither this user's nor the system's daemon is there, start one for this user. The
-	 * environment's BRINE_AUTOSTART=0 forbids it. The call that starts it waits at most one second. */
+	/* BRINE_START: where neither this user's nor the system's daemon is there, start one for this user.
+	 * BRINE_START_STORED: only if this user's data directory is there, so that something may be stored.
+	 * The environment's BRINE_AUTOSTART=0 forbids it. The call that starts it waits at most one second. */
 	int autostart;
 	/* The program to start, an absolute path. Default: brined beside the library, in ../bin or
 	 * ../libexec beside it, or in PATH. */

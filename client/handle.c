@@ -133,7 +133,7 @@ copy_options(const struct brine_options *options, struct brine *brine)
 		return -BRINE_ERROR_LOCAL_MEMORY;
 	brine->timeout_ms = options->timeout_ms ? options->timeout_ms : BRINE_TIMEOUT_MS;
 	brine->retry_ms = options->retry_ms ? options->retry_ms : BRINE_RETRY_MS;
-	brine->autostart = options->autostart != 0 && !brine->env.no_autostart;
+	brine->autostart = brine->env.no_autostart ? 0 : options->autostart;
 	brine->trust_server_uid = options->trust_server_uid != 0;
 	brine->trusted_uid = options->server_uid;
 	brine->interrupted = options->interrupted;

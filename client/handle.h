@@ -24,7 +24,7 @@ struct brine {
 	char *daemon_path;
 	int64_t timeout_ms;
 	uint32_t retry_ms;
-	bool autostart;
+	int autostart; /* BRINE_START..., or 0 */
 	bool trust_server_uid;
 	uint32_t trusted_uid;
 	int (*interrupted)(void *arg);

@@ -108,6 +108,8 @@ explain_absent(struct brine *brine, const struct places *places)
 	const char *advice =
 		brine->env.no_autostart
 			? "start one with `brined` (BRINE_AUTOSTART=0 forbids the library to)"
+		: brine->autostart
+			? "nothing is stored yet, and the first put starts one (or `brined`)"
 			: "start one with `brined`";
 
 	if (places->count == 0)
@@ -193,6 +195,14 @@ connect_started(struct brine *brine, const struct places *places)
 		     : adopt(brine, &place, fd, server_uid);
 }
 
+static bool
+may_start(const struct brine *brine, const struct places *places)
+{
+	if (!brine->autostart || !places->data_usable || !places->count)
+		return false;
+	return brine->autostart != BRINE_START_STORED || access(places->data, F_OK) == 0;
+}
+
 static int
 find_daemon(struct brine *brine)
 {
@@ -221,7 +231,7 @@ find_daemon(struct brine *brine)
 	/* What is left in the list is the user's own, its last the socket in the data directory. */
 	while (places.count && places.at[places.count - 1].kind == PLACE_SYSTEM)
 		places.count--;
-	if (brine->autostart && places.data_usable && places.count)
+	if (may_start(brine, &places))
 		return connect_started(brine, &places);
 	return explain_absent(brine, &places);
 }

@@ -20,6 +20,7 @@ enum command_id {
 enum command_starts {
 	COMMAND_ALONE,  /* needs no daemon */
 	COMMAND_ASKS,   /* needs one that runs */
+	COMMAND_WAKES,  /* starts one where none runs and something was stored */
 	COMMAND_STARTS, /* starts one where none runs */
 };
 

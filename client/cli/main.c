@@ -44,11 +44,15 @@ finish_output(const struct cli *cli, int status)
 static int
 open_handle(struct cli *cli)
 {
+	static const int autostart[] = {
+		[COMMAND_WAKES] = BRINE_START_STORED,
+		[COMMAND_STARTS] = BRINE_START,
+	};
 	const struct options *options = &cli->options;
 	struct brine_options to = {
 		.socket = options->text[OPTION_SOCKET],
 		.namespace_name = options->text[OPTION_NAMESPACE],
-		.autostart = cli->command->starts == COMMAND_STARTS,
+		.autostart = autostart[cli->command->starts],
 		.trust_server_uid = option_given(options, OPTION_TRUST_UID),
 		.server_uid = (uint32_t)options->number[OPTION_TRUST_UID],
 	};

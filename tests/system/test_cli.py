@@ -470,6 +470,23 @@ def test_only_put_starts_a_daemon_and_the_others_say_that_none_runs(lonely):
         end(peer_pid(data / "brine.sock"))
 
 
+@pytest.mark.parametrize("arguments, answer", [
+    (["get", "key"], b"value"), (["keys"], b"key\n"), (["meta", "key"], b"key  "), (["stats"], b"daemon\n"),
+    (["del", "key"], b""), (["touch", "key", "--ttl", "1h"], b""), (["flush", "--yes"], b"")],
+    ids=lambda words: words[0] if isinstance(words, list) else "")
+def test_what_was_stored_is_reached_again_after_the_daemon_left(lonely, arguments, answer):
+    lonely.env["BRINE_DATA"] = str(lonely.home / "data")
+    socket = lonely.home / "data/brine.sock"
+    lonely.done("put", "key", "-v", "value", "--ack", "disk")
+    end(peer_pid(socket))
+    assert status(lonely("ping")) == UNREACHABLE
+    assert status(lonely(*arguments, env={"BRINE_AUTOSTART": "0"})) == UNREACHABLE
+    try:
+        assert lonely.done(*arguments).startswith(answer)
+    finally:
+        end(peer_pid(socket))
+
+
 def test_a_named_socket_is_the_only_one_tried(lonely):
     result = lonely("put", "key", "--socket", "/nonexistent/brine.sock", "-v", "x")
     assert status(result) == UNREACHABLE and b"/nonexistent/brine.sock" in result.stderr
