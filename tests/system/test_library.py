@@ -72,12 +72,15 @@ def test_the_manual_names_only_functions_that_exist():
     assert set(re.findall(r"\.Fn (brine_\w+)", PAGE)) <= declared()
 
 
-def example(tmp_path):
+MANUALS = re.search(r"\.Bd -literal\n(.*?)\.Ed", PAGE, re.DOTALL).group(1).replace("\\e", "\\")
+READMES = re.search(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1)
+
+
+def example(tmp_path, code=MANUALS):
     if sanitized():
         pytest.skip("a plain program cannot be linked to a sanitized library")
     if not (BUILD / "brined").exists():
         pytest.skip("no daemon in this build")
-    code = re.search(r"\.Bd -literal\n(.*?)\.Ed", PAGE, re.DOTALL).group(1).replace("\\e", "\\")
     source, program = tmp_path / "example.c", tmp_path / "example"
     source.write_text(code)
     run(CC, "-Wall", "-Wextra", "-Werror", "-o", program, source, f"-I{ROOT}/client",
@@ -110,5 +113,16 @@ def test_the_manuals_program_compiles_starts_a_daemon_and_finds_its_value_again(
         assert run(program, env=env) == "found 42\n"
         off = dict(env, BRINE_DISABLE="1")
         assert run(program, env=off) == "computed 42\n"
+    finally:
+        wait_until_gone(f"BRINE_DATA={data}")
+
+
+def test_the_readmes_program_finds_its_value_where_nothing_ran_before(tmp_path):
+    if os.path.exists("/run/brine/brine.sock"):
+        pytest.skip("this machine's own daemon would be asked")
+    program = example(tmp_path, READMES)
+    data = tmp_path / "data"
+    try:
+        assert run(program, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "BRINE_DATA": str(data)}) == "42\n"
     finally:
         wait_until_gone(f"BRINE_DATA={data}")
