@@ -1,0 +1,133 @@
+/* snapshot.c - reading: one committed state of the tables. Owns its transaction and cursors.
+ * The thread that made it, which may be any. */
+#include <stdlib.h>
+
+#include "daemon/store_lmdb.h"
+
+struct snapshot {
+	struct store *store;
+	MDB_txn *txn; /* NULL before the first use; reset between uses */
+	MDB_cursor *cursors[STORE_TABLES];
+	bool cursor_fresh[STORE_TABLES]; /* renewed since the snapshot was taken */
+	bool held;
+};
+
+int
+snapshot_new(struct store *store, struct snapshot **ret_snapshot)
+{
+	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+
+	if (!snapshot)
+		return STORE_FAILED;
+	snapshot->store = store;
+	*ret_snapshot = snapshot;
+	return STORE_HIT;
+}
+
+void
+snapshot_free(struct snapshot **snapshot)
+{
+	if (!*snapshot)
+		return;
+	for (int i = 0; i < STORE_TABLES; i++)
+		if ((*snapshot)->cursors[i])
+			mdb_cursor_close((*snapshot)->cursors[i]);
+	if ((*snapshot)->txn)
+		mdb_txn_abort((*snapshot)->txn);
+	free(*snapshot);
+	*snapshot = NULL;
+}
+
+int
+snapshot_take(struct snapshot *snapshot)
+{
+	int code;
+
+	snapshot_release(snapshot);
+	if (snapshot->txn)
+		code = mdb_txn_renew(snapshot->txn);
+	else
+		code = mdb_txn_begin(snapshot->store->env, NULL, MDB_RDONLY,
+				     &snapshot->txn);
+	if (code)
+		return store_result(code);
+	snapshot->held = true;
+	memset(snapshot->cursor_fresh, 0, sizeof(snapshot->cursor_fresh));
+	return STORE_HIT;
+}
+
+void
+snapshot_release(struct snapshot *snapshot)
+{
+	if (!snapshot->held)
+		return;
+	mdb_txn_reset(snapshot->txn);
+	snapshot->held = false;
+}
+
+bool
+snapshot_held(const struct snapshot *snapshot)
+{
+	return snapshot->held;
+}
+
+uint64_t
+snapshot_txn(const struct snapshot *snapshot)
+{
+	return mdb_txn_id(snapshot->txn);
+}
+
+int
+snapshot_get(struct snapshot *snapshot, enum store_table table, struct slice key,
+	     struct slice *ret_value)
+{
+	MDB_val wanted = store_val(key), found;
+	int code =
+		mdb_get(snapshot->txn, snapshot->store->tables[table], &wanted, &found);
+
+	if (code)
+		return store_result(code);
+	*ret_value = store_slice(found);
+	return STORE_HIT;
+}
+
+static int
+snapshot_cursor(struct snapshot *snapshot, enum store_table table,
+		MDB_cursor **ret_cursor)
+{
+	MDB_cursor **cursor = &snapshot->cursors[table];
+	int code = 0;
+
+	if (!*cursor)
+		code = mdb_cursor_open(snapshot->txn, snapshot->store->tables[table],
+				       cursor);
+	else if (!snapshot->cursor_fresh[table])
+		code = mdb_cursor_renew(snapshot->txn, *cursor);
+	if (code)
+		return store_result(code);
+	snapshot->cursor_fresh[table] = true;
+	*ret_cursor = *cursor;
+	return STORE_HIT;
+}
+
+int
+snapshot_seek(struct snapshot *snapshot, enum store_table table, struct slice key,
+	      struct slice *ret_key, struct slice *ret_value)
+{
+	MDB_cursor *cursor = NULL;
+	MDB_val wanted = store_val(key);
+	int found = snapshot_cursor(snapshot, table, &cursor);
+
+	if (found)
+		return found;
+	return store_move(cursor, MDB_SET_RANGE, &wanted, ret_key, ret_value);
+}
+
+int
+snapshot_next(struct snapshot *snapshot, enum store_table table, struct slice *ret_key,
+	      struct slice *ret_value)
+{
+	MDB_val key;
+
+	return store_move(snapshot->cursors[table], MDB_NEXT, &key, ret_key, ret_value);
+}
