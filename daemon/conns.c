@@ -226,12 +226,18 @@ conns_drop_idle(struct conns *conns)
 }
 
 void
+conns_refuse(struct conns *conns)
+{
+	conns->leaving = true;
+}
+
+void
 conns_leave(struct conns *conns)
 {
 	struct conn *next;
 
 	conns_turn_begin(conns);
-	conns->leaving = true;
+	conns_refuse(conns);
 	for (struct conn *conn = conns->first; conn; conn = next) {
 		next = conn->next;
 		session_goaway(conn->session);

@@ -52,6 +52,8 @@ bool conns_owing(const struct conns *conns);
 /* Closes the connection that has been idle for longest, for its descriptor. False: there is none. */
 bool conns_drop_idle(struct conns *conns);
 
+/* From now on whoever is added hears SHUTTING_DOWN. */
+void conns_refuse(struct conns *conns);
 /* Says GOAWAY to all; each is closed when it has its answers. New ones are refused. */
 void conns_leave(struct conns *conns);
 /* Closes all at once. */

@@ -100,10 +100,11 @@ drain(struct door *door, const struct listener *listener)
 void
 door_close(struct door *door)
 {
+	conns_refuse(door->conns);
 	for (unsigned i = 0; i < door->count; i++) {
 		struct listener *listener = &door->listeners[i];
 
-		listener_unlink(listener);
+		listener_refuse(listener);
 		if (!listener->adopted)
 			drain(door, listener);
 		uv_close((uv_handle_t *)&door->polls[i], NULL);

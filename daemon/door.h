@@ -28,7 +28,7 @@ void door_init(struct door *door, struct listener *listeners, unsigned count);
 int door_open(struct door *door, uv_loop_t *loop, struct conns *conns);
 
 /* Lets nobody in any more. Who is in the queue already hears that it is over; an adopted socket's queue is
- * for the next daemon. After conns_leave(), once. */
+ * for the next daemon. Before conns_leave(), so that who comes again at once does not come here. Once. */
 void door_close(struct door *door);
 
 /* Gives back all descriptors. The loop has let go of every handle. */

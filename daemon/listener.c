@@ -242,8 +242,8 @@ listener_accept(const struct listener *listener, int *ret_fd, uint32_t *ret_uid)
 	return 0;
 }
 
-void
-listener_unlink(const struct listener *listener)
+static void
+unlink_own(const struct listener *listener)
 {
 	struct stat info;
 
@@ -254,11 +254,20 @@ listener_unlink(const struct listener *listener)
 }
 
 void
+listener_refuse(const struct listener *listener)
+{
+	unlink_own(listener);
+	/* Who found the path before it went is refused by the kernel. An adopted socket is not ours alone. */
+	if (listener->fd >= 0 && !listener->adopted)
+		shutdown(listener->fd, SHUT_RD);
+}
+
+void
 listener_close(struct listener *listener)
 {
 	if (listener->fd < 0)
 		return;
-	listener_unlink(listener);
+	unlink_own(listener);
 	close(listener->fd);
 	listener->fd = -1;
 }

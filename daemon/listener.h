@@ -36,8 +36,9 @@ int listener_adopt(struct listener listeners[static LISTENER_ADOPTED_MAX],
  * with errno (EAGAIN: nobody waits). */
 int listener_accept(const struct listener *listener, int *ret_fd, uint32_t *ret_uid);
 
-/* Removes the path, if it is still ours, so that nobody connects any more; who did is still accepted. */
-void listener_unlink(const struct listener *listener);
+/* Nobody connects any more; who did is still accepted. The path is removed, if it is still ours. Nothing of
+ * this happens to an adopted socket: it is for the next daemon. */
+void listener_refuse(const struct listener *listener);
 void listener_close(struct listener *listener);
 
 #endif

@@ -113,8 +113,8 @@ leave(struct server *server, const char *why)
 	server->leaving = true;
 	notify_send("STOPPING=1");
 	log_info("%s: answering %u clients and leaving", why, conns_count(server->conns));
-	conns_leave(server->conns);
 	door_close(&server->door);
+	conns_leave(server->conns);
 	if (cache_sync(server->sessions.cache, &later, &answer) == CACHE_NOW)
 		on_synced(server, 0, &answer);
 	uv_timer_start(&server->grace, on_grace_over, GRACE_MS, 0);
@@ -125,9 +125,9 @@ lose(struct server *server, const char *why)
 {
 	log_error("the store cannot be used any more: %s; starting anew", why);
 	server->end = SERVER_LOST;
-	conns_leave(server->conns);
 	if (!server->leaving)
 		door_close(&server->door);
+	conns_leave(server->conns);
 	server->leaving = true;
 	uv_stop(&server->loop);
 }

@@ -4,6 +4,7 @@ import array
 import os
 import pathlib
 import pwd
+import select
 import shutil
 import signal
 import socket
@@ -186,6 +187,23 @@ def test_sigterm_says_goaway_answers_and_leaves(make_daemon):
             client.read()
     assert daemon.wait() == 0
     assert not daemon.socket.exists()
+
+
+def test_whoever_hears_goaway_finds_nobody_listening(make_daemon):
+    daemon = make_daemon()
+    clients = [daemon.client() for _ in range(300)]
+    poller = select.poll()
+    for client in clients:
+        poller.register(client.socket)
+        poller.modify(client.socket, select.POLLIN)
+    daemon.signal(signal.SIGTERM)
+    assert poller.poll(1000 * harness.DEADLINE)
+    with pytest.raises((FileNotFoundError, ConnectionRefusedError)):
+        harness.Client(daemon.socket, hello=False)
+    for client in clients:
+        assert client.read().kind == GOAWAY
+        client.socket.close()
+    assert daemon.wait() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
