@@ -138,6 +138,7 @@ take_hello(struct brine_wire *wire, const struct frame *frame,
 	struct brine_daemon *daemon = &wire->daemon;
 
 	if (frame->kind == FRAME_ERROR) {
+		wire->refused = true;
 		explain_error(wire, COMMAND_HELLO, message);
 		wire->error = -(message->error && message->error < BRINE_ERROR_UNREACHABLE
 					? (int)message->error
@@ -245,8 +246,9 @@ fail_next(struct brine_wire *wire, uint32_t from, struct brine_reply *ret_reply)
 	if (!asked_first(&wire->asked, from, &id))
 		return 0;
 	asked = asked_find(&wire->asked, id);
-	/* After GOAWAY's number, or not sent to its last byte: certainly not executed. */
-	unseen = (wire->leaving && frame_id_before(wire->last_id, id)) ||
+	/* After GOAWAY's number, behind a HELLO that was refused, or not sent to its last byte: certainly not
+	 * executed. */
+	unseen = (wire->leaving && frame_id_before(wire->last_id, id)) || wire->refused ||
 		 !(asked->flags & ASKED_SENT);
 	*ret_reply = (struct brine_reply){
 		.token = asked->token,

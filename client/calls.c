@@ -75,9 +75,21 @@ attempt(struct brine *brine, const struct brine_request *request, bool streamed,
 		return handle_fail(brine, BRINE_ERROR_BAD_PEER,
 				   "the daemon gave no answer");
 	call_result(brine, ret_reply->result);
+	if (!link_may_repeat(ret_reply))
+		link_answered(brine);
 	if (!streamed || ret_reply->result != BRINE_HIT)
 		link_settle(brine);
 	return 0;
+}
+
+/* What a daemon that leaves did not do may be asked for as long as its successor is awaited; what perhaps ended
+ * a daemon, only twice. */
+static bool
+once_more(struct brine *brine, const struct brine_reply *reply, int sent)
+{
+	link_close(brine);
+	return sent == 1 ||
+	       (reply->result != -BRINE_ERROR_CUT_OFF && link_await_successor(brine));
 }
 
 int
@@ -86,22 +98,19 @@ call_request(struct brine *brine, const struct brine_request *request, bool stre
 {
 	struct brine_request named = *request;
 	struct brine_reply reply;
-	int error, first;
+	int error, cut = 0, sent = 0;
 
 	if (!named.namespace_name)
 		named.namespace_name = brine->namespace_name;
-	error = attempt(brine, &named, streamed, &reply);
-	if (error)
-		return error;
-	if (link_may_repeat(&reply)) {
-		link_close(brine);
-		first = reply.result;
+	do {
 		error = attempt(brine, &named, streamed, &reply);
-		if (error && first == -BRINE_ERROR_CUT_OFF && changes_something(&named))
-			return first; /* it may have been done: "unreachable" would deny that */
+		if (error && cut && changes_something(&named))
+			return cut; /* it may have been done: "unreachable" would deny that */
 		if (error)
 			return error;
-	}
+		if (reply.result == -BRINE_ERROR_CUT_OFF)
+			cut = reply.result;
+	} while (link_may_repeat(&reply) && once_more(brine, &reply, ++sent));
 	*ret_reply = reply;
 	return reply.result;
 }

@@ -85,6 +85,7 @@ handle_look(struct brine *brine)
 	link_close(brine);
 	brine->stream = NULL;
 	brine->retry_at_ms = 0;
+	brine->successor_until_ms = 0;
 	if (moved)
 		brine->choice = CHOICE_NONE;
 	remember_process(brine);

@@ -41,6 +41,9 @@ struct brine {
 	/* After a failure to connect: what every call answers until then. */
 	uint64_t retry_at_ms;
 	int retry_error;
+	/* The daemon said that it leaves, and nobody has answered since: until then an absent one is waited
+	 * for. 0: nothing of the kind. */
+	uint64_t successor_until_ms;
 
 	/* Whose handle it is. alive is a page that the kernel empties in a forked child. */
 	volatile unsigned char *alive;

@@ -18,10 +18,46 @@
 
 #define SEND_IOVECS 64
 #define PASSWD_MAX 4096
+/* How long the successor of a daemon that leaves is waited for, whatever the timeout, and in which steps. */
+#define SUCCESSOR_MAX_MS 10000
+#define SUCCESSOR_STEP_MS 5
+
+/* ---- a daemon that leaves */
+
+/* It may be on its way to be replaced: by its administrator, or by a newer one. */
+static void
+expect_successor(struct brine *brine)
+{
+	int64_t wait_ms = brine->timeout_ms;
+
+	if (wait_ms < 0 || wait_ms > SUCCESSOR_MAX_MS)
+		wait_ms = SUCCESSOR_MAX_MS;
+	if (!brine->successor_until_ms)
+		brine->successor_until_ms = handle_now_ms() + (uint64_t)wait_ms;
+}
+
+static bool
+may_await(const struct brine *brine)
+{
+	return brine->successor_until_ms && handle_now_ms() < brine->successor_until_ms;
+}
+
+bool
+link_await_successor(struct brine *brine)
+{
+	if (!may_await(brine))
+		return false;
+	return poll(NULL, 0, SUCCESSOR_STEP_MS) == 0 ||
+	       !(brine->interrupted && brine->interrupted(brine->interrupted_arg));
+}
 
 void
 link_close(struct brine *brine)
 {
+	struct brine_wire *wire = brine->wire;
+
+	if (wire && (wire->leaving || wire->error == -BRINE_ERROR_SHUTTING_DOWN))
+		expect_successor(brine);
 	if (brine->fd >= 0)
 		close(brine->fd);
 	brine->fd = -1;
@@ -168,8 +204,9 @@ considered(const struct brine *brine, const struct place *place)
 	return (place->kind == PLACE_SYSTEM) == (brine->choice == CHOICE_SYSTEM);
 }
 
+/* As find_daemon() does. */
 static int
-connect_started(struct brine *brine, const struct places *places)
+connect_started(struct brine *brine, const struct places *places, bool *ret_absent)
 {
 	struct place place = { .kind = PLACE_DATA };
 	struct start start = {
@@ -185,12 +222,16 @@ connect_started(struct brine *brine, const struct places *places)
 
 	snprintf(place.path, sizeof(place.path), "%s",
 		 places->at[places->count - 1].path);
-	if (start_daemon(&start, why, sizeof(why)))
+	error = start_daemon(&start, why, sizeof(why));
+	if (error) {
+		*ret_absent = error == START_LATE;
 		return handle_fail(
 			brine, BRINE_ERROR_UNREACHABLE,
 			"uid %u has no Brine daemon, and none could be started: %s",
 			(unsigned)brine->uid, why);
+	}
 	error = try_place(brine, &place, &fd, &server_uid);
+	*ret_absent = nobody_there(error);
 	return error ? explain(brine, &place, error)
 		     : adopt(brine, &place, fd, server_uid);
 }
@@ -203,13 +244,15 @@ may_start(const struct brine *brine, const struct places *places)
 	return brine->autostart != BRINE_START_STORED || access(places->data, F_OK) == 0;
 }
 
+/* Returns 0 or an error; of this *ret_absent says that one may come yet. */
 static int
-find_daemon(struct brine *brine)
+find_daemon(struct brine *brine, bool *ret_absent)
 {
 	struct places places;
 	uint32_t server_uid = 0;
 	int error, fd = -1;
 
+	*ret_absent = false;
 	locate_places(&brine->env, brine->uid, &places);
 	for (int i = 0; i < places.count; i++) {
 		const struct place *place = &places.at[i];
@@ -220,9 +263,12 @@ find_daemon(struct brine *brine)
 		error = try_place(brine, place, &fd, &server_uid);
 		if (!error)
 			return adopt(brine, place, fd, server_uid);
-		if (last || !nobody_there(error))
+		if (last || !nobody_there(error)) {
+			*ret_absent = nobody_there(error);
 			return explain(brine, place, error);
+		}
 	}
+	*ret_absent = true;
 	if (brine->choice == CHOICE_SYSTEM)
 		return handle_fail(
 			brine, BRINE_ERROR_UNREACHABLE,
@@ -232,8 +278,20 @@ find_daemon(struct brine *brine)
 	while (places.count && places.at[places.count - 1].kind == PLACE_SYSTEM)
 		places.count--;
 	if (may_start(brine, &places))
-		return connect_started(brine, &places);
+		return connect_started(brine, &places, ret_absent);
 	return explain_absent(brine, &places);
+}
+
+static int
+find_or_await(struct brine *brine)
+{
+	bool absent;
+	int error;
+
+	do {
+		error = find_daemon(brine, &absent);
+	} while (error && absent && link_await_successor(brine));
+	return error;
 }
 
 int
@@ -253,7 +311,7 @@ link_ready(struct brine *brine)
 	if (brine->retry_at_ms && handle_now_ms() < brine->retry_at_ms)
 		return brine->retry_error;
 	brine->retry_at_ms = 0;
-	error = find_daemon(brine);
+	error = find_or_await(brine);
 	if (error && error != -BRINE_ERROR_INTERRUPTED)
 		pause_trying(brine, error);
 	return error;
@@ -397,14 +455,21 @@ void
 link_check(struct brine *brine)
 {
 	struct pollfd poller = { .fd = brine->fd, .events = POLLIN };
+	struct brine_reply nobodys;
 
 	if (brine->fd < 0 || brine_wire_outstanding(brine->wire) || !brine->wire->greeted)
 		return;
 	if (brine->wire->incoming.open) /* the rest of a value that nobody wanted */
 		return;
-	/* Nothing was asked, so whatever there is to read is GOAWAY or the end. */
-	if (brine->wire->leaving || poll(&poller, 1, 0) != 0)
-		link_close(brine);
+	/* Nothing was asked, so whatever there is to read is GOAWAY or the end: it makes a difference which. */
+	brine_wire_next(brine->wire, &nobodys);
+	if (!brine->wire->leaving && !brine->wire->error) {
+		if (poll(&poller, 1, 0) == 0)
+			return;
+		if (receive(brine, MSG_DONTWAIT) == 0)
+			brine_wire_next(brine->wire, &nobodys);
+	}
+	link_close(brine);
 }
 
 int
@@ -443,6 +508,8 @@ link_settle(struct brine *brine)
 	    !(idle && (wire->leaving || !outgoing_empty(&wire->outgoing))))
 		return;
 	link_close(brine);
+	if (error == -BRINE_ERROR_SHUTTING_DOWN && may_await(brine))
+		return;
 	if (error && error != -BRINE_ERROR_INTERRUPTED)
 		pause_trying(brine, error);
 }

@@ -29,6 +29,17 @@ void link_check(struct brine *brine);
  * does not answer. */
 void link_settle(struct brine *brine);
 
+/* After an answer that will not be asked for again: whoever gave it is there. Before link_settle(). */
+static inline void
+link_answered(struct brine *brine)
+{
+	brine->successor_until_ms = 0;
+}
+
+/* A daemon that leaves may have a successor soon. Waits a moment; false when that has been long enough, when
+ * the daemon did not say that it leaves, or when the caller wants to stop. */
+bool link_await_successor(struct brine *brine);
+
 /* Was this error reply given because of the connection, so that a new one may help? */
 bool link_may_repeat(const struct brine_reply *reply);
 

@@ -94,8 +94,13 @@ take(struct many *many, struct brine_reply *reply)
 	int *sends = &many->replies[reply->token].again;
 
 	call_result(many->brine, reply->result);
+	if (reply->result == -BRINE_ERROR_SHUTTING_DOWN && reply->again) {
+		--*sends; /* nothing was done */
+		return;
+	}
 	if (link_may_repeat(reply) && *sends < SENDS_MAX)
 		return; /* still waiting: the next round sends it again */
+	link_answered(many->brine);
 	settle(many, reply);
 }
 
@@ -121,7 +126,7 @@ run_round(struct many *many)
 	link_settle(brine);
 	if (many->done == many->count)
 		return 0;
-	return error ? error : BRINE_MISS;
+	return error && error != -BRINE_ERROR_SHUTTING_DOWN ? error : BRINE_MISS;
 }
 
 static void
@@ -176,7 +181,10 @@ brine_many(struct brine *brine, const struct brine_request *requests, size_t cou
 	while (many.done < count && error >= 0 && idle < IDLE_ROUNDS_MAX) {
 		before = many.done;
 		error = run_round(&many);
-		idle = many.done == before ? idle + 1 : 0;
+		if (many.done != before || link_await_successor(brine))
+			idle = 0;
+		else
+			idle++;
 	}
 	if (many.done == count)
 		return many.lost;

@@ -128,10 +128,11 @@ wait_for_other(const struct start *start, int stamp, uint64_t deadline_ms, char 
 	while (!answers(start->socket)) {
 		if (failed_lately(stamp, why, size))
 			return -1;
-		if (now_ms() >= deadline_ms)
-			return fail(
-				why, size,
-				"another process is starting it, but it does not answer yet");
+		if (now_ms() >= deadline_ms) {
+			fail(why, size,
+			     "another process is starting it, but it does not answer yet");
+			return START_LATE;
+		}
 		wait_step(-1);
 	}
 	return 0;
@@ -165,8 +166,10 @@ start_locked(const struct start *start, int folder, int stamp, uint64_t deadline
 		close(pidfd);
 	if (result == 0)
 		return 0;
-	if (result < 0)
-		return fail(why, size, "%s was started and does not answer yet", program);
+	if (result < 0) {
+		fail(why, size, "%s was started and does not answer yet", program);
+		return START_LATE;
+	}
 	launch_last_line(folder, line);
 	fail(why, size, "%s ended at once, its log says: %s", program,
 	     line[0] ? line : "(nothing)");

@@ -14,8 +14,14 @@ struct start {
 	uid_t uid;
 };
 
-/* Starts a daemon, or waits for the one that another process is starting, for at most a second. Returns 0 when
- * something accepts connections at the socket, or -1 with the reason and the advice in why. */
+enum start_result {
+	START_DONE = 0,    /* something accepts connections at the socket */
+	START_FAILED = -1, /* and is not worth another try */
+	START_LATE = -2,   /* it is under way, but the second is over */
+};
+
+/* Starts a daemon, or waits for the one that another process is starting, for at most a second. What is not
+ * START_DONE has the reason and the advice in why. */
 int start_daemon(const struct start *start, char *why, size_t size);
 
 #endif

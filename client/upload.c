@@ -48,10 +48,15 @@ put_request(const void *key, size_t key_len, uint64_t length,
 static int
 begin_upload(struct brine *brine, const struct brine_request *request)
 {
+	struct brine_request ping = { .command = BRINE_PING };
+	struct brine_reply reply;
 	int error;
 
+	/* The value cannot be sent twice: a new connection shows first that its daemon does not leave. */
 	link_check(brine);
-	error = link_ready(brine);
+	error = brine->fd < 0 ? call_request(brine, &ping, false, &reply) : 0;
+	if (!error)
+		error = link_ready(brine);
 	if (error)
 		return error;
 	return call_result(brine,

@@ -46,6 +46,7 @@ struct brine_wire {
 	uint64_t quiet_since_ms;
 	int error;    /* not 0: nothing more can be read */
 	bool greeted; /* HELLO was answered */
+	bool refused; /* HELLO was answered with an error */
 	bool uploading;
 	bool leaving; /* GOAWAY came */
 	bool cut;

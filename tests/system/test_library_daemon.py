@@ -5,6 +5,8 @@ import os
 import pathlib
 import re
 import signal
+import threading
+import time
 
 import pytest
 
@@ -33,6 +35,10 @@ DeleteOptions = struct("DeleteOptions", ("namespace_name", text), ("version", u6
 TouchOptions = struct("TouchOptions", ("namespace_name", text), ("ttl_ms", u64), ("ack", u8))
 ScanOptions = struct("ScanOptions", ("namespace_name", text), ("prefix", text),
                      ("prefix_len", size_t), ("page", u32))
+Options = struct("Options", ("socket", text), ("namespace_name", text), ("timeout_ms", ctypes.c_int64),
+                 ("retry_ms", u32), ("autostart", ctypes.c_int), ("daemon", text),
+                 ("trust_server_uid", ctypes.c_int), ("server_uid", u32),
+                 ("interrupted", pointer), ("interrupted_arg", pointer))
 Entry = struct("Entry", ("key", pointer), ("key_len", size_t), ("shortened", ctypes.c_int),
                ("meta", Meta))
 
@@ -54,11 +60,11 @@ def library():
 class Handle:
     """The calls of one struct brine, as short as Python allows."""
 
-    def __init__(self, library, path):
+    def __init__(self, library, path, **options):
         self.library, self.brine = library, pointer()
         os.environ["BRINE_SOCKET"] = str(path)
         try:
-            assert library.brine_open(None, byref(self.brine)) == 0
+            assert library.brine_open(byref(Options(**options)), byref(self.brine)) == 0
         finally:
             del os.environ["BRINE_SOCKET"]
 
@@ -181,6 +187,65 @@ def test_a_handle_survives_restarts_of_the_daemon(handle, daemon, number):
             result, _ = handle.write(b"fresh%d" % round_, b"v", condition=IF_ABSENT)
             assert result == 0, handle.message()
         assert handle.read(b"k")[0] == value, handle.message()
+
+
+class Busy(threading.Thread):
+    """Puts and gets without a pause until it is stopped; what failed is in failures."""
+
+    def __init__(self, handle, number):
+        super().__init__()
+        self.handle, self.key = handle, b"busy %d" % number
+        self.failures, self.rounds, self.stopped = [], 0, False
+
+    def read(self):
+        got = self.handle.read(self.key)
+        return got if isinstance(got, int) else got[0]
+
+    def run(self):
+        while not self.stopped:
+            self.rounds += 1
+            value, once = b"%d" % self.rounds, b"%s:%d" % (self.key, self.rounds)
+            for call, expected in (
+                    (lambda: self.handle.write(self.key, value)[0], 0),
+                    (lambda: self.read(), value),
+                    (lambda: self.handle.write(once, value, condition=IF_ABSENT)[0], 0),
+                    (lambda: self.handle.sync(), 0)):
+                result = call()
+                if result != expected:
+                    self.failures.append((self.rounds, result, expected, self.handle.message()))
+
+
+@pytest.mark.parametrize("overlap", [False, True], ids=["after_it", "while_it_leaves"])
+def test_clients_at_work_notice_nothing_of_an_orderly_restart(library, make_daemon, overlap):
+    """The next daemon comes after the last has gone, or waits already while it leaves."""
+    daemon = make_daemon()
+    handles = [Handle(library, daemon.socket, timeout_ms=10000) for _ in range(4)]
+    busy = [Busy(handle, number) for number, handle in enumerate(handles)]
+    for thread in busy:
+        thread.start()
+    try:
+        for number in range(1, 6):
+            rounds = [thread.rounds for thread in busy]
+            until = time.monotonic() + harness.DEADLINE
+            while any(thread.rounds < before + 3 for thread, before in zip(busy, rounds)):
+                assert time.monotonic() < until
+                time.sleep(0.001)
+            old = daemon.process
+            old.send_signal(signal.SIGTERM)
+            if overlap:
+                daemon.wait_log("leaving", times=number)
+            else:
+                old.wait(harness.DEADLINE)
+            daemon.start()
+            assert old.wait(harness.DEADLINE) == 0
+    finally:
+        for thread in busy:
+            thread.stopped = True
+        for thread in busy:
+            thread.join()
+    assert [thread.failures for thread in busy] == [[]] * 4
+    for handle in handles:
+        handle.close()
 
 
 def high_water():

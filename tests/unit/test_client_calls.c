@@ -409,6 +409,91 @@ a_daemon_that_is_shutting_down_is_asked_again_on_a_new_connection(void **state)
 	fake_stop(&fake);
 }
 
+#define REFUSALS 5
+
+static enum fake_does
+refusing_hello_at_first(struct fake *fake, const struct fake_request *request)
+{
+	if (request->frame.kind != COMMAND_HELLO || atomic_load(&fake->stage) == REFUSALS)
+		return FAKE_ANSWERS;
+	atomic_fetch_add(&fake->stage, 1);
+	fake_error(request, ERROR_SHUTTING_DOWN);
+	return FAKE_CLOSES;
+}
+
+static void
+a_daemon_that_leaves_is_asked_until_its_successor_answers(void **state)
+{
+	struct brine_put_options if_absent = { .condition = BRINE_IF_ABSENT };
+	struct brine_request many[] = {
+		{ .command = BRINE_GET, .key = "k", .key_len = 1 },
+		{ .command = BRINE_PING }
+	};
+	struct brine_reply replies[2];
+	struct brine_upload *upload;
+	struct fake fake;
+	struct brine *brine;
+
+	(void)state;
+	fake_start(&fake, NULL, refusing_hello_at_first);
+	fake.hook_hello = true;
+	brine = open_at(fake.path, 60000);
+	assert_int_equal(brine_put(brine, "k", 1, "v", 1, &if_absent, NULL), 0);
+	assert_int_equal(atomic_load(&fake.connections), REFUSALS + 1);
+	brine_close(&brine);
+	atomic_store(&fake.stage, 0);
+	brine = open_at(fake.path, 60000);
+	assert_int_equal(brine_many(brine, many, 2, replies), 0);
+	assert_int_equal(replies[0].result, BRINE_HIT);
+	assert_int_equal(replies[1].result, BRINE_DONE);
+	brine_replies_release(replies, 2);
+	brine_close(&brine);
+	atomic_store(&fake.stage, 0);
+	brine = open_at(fake.path, 60000);
+	assert_int_equal(brine_put_begin(brine, "s", 1, 3, NULL, &upload), 0);
+	assert_int_equal(brine_put_write(upload, "abc", 3), 0);
+	assert_int_equal(brine_put_finish(&upload, NULL), 0);
+	expect(brine, "s", "abc");
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
+static enum fake_does
+always_leaving(struct fake *fake, const struct fake_request *request)
+{
+	(void)fake;
+	if (request->frame.kind == COMMAND_HELLO)
+		fake_error(request, ERROR_SHUTTING_DOWN);
+	return FAKE_CLOSES;
+}
+
+static void
+a_daemon_that_leaves_and_leaves_costs_one_timeout_and_then_nothing_for_a_while(
+	void **state)
+{
+	struct brine_request many[] = { { .command = BRINE_PING } };
+	struct brine_reply replies[1];
+	struct fake fake;
+	struct brine *brine;
+	int connections;
+
+	(void)state;
+	fake_start(&fake, NULL, always_leaving);
+	fake.hook_hello = true;
+	brine = open_at(fake.path, 100);
+	assert_int_equal(put(brine, "k", "v"), -BRINE_ERROR_SHUTTING_DOWN);
+	connections = atomic_load(&fake.connections);
+	assert_in_range(connections, 2, 30); /* in steps */
+	assert_int_equal(put(brine, "k", "v"), -BRINE_ERROR_SHUTTING_DOWN);
+	assert_int_equal(atomic_load(&fake.connections), connections);
+	brine_close(&brine);
+	brine = open_at(fake.path, 100);
+	assert_int_equal(brine_many(brine, many, 1, replies), -BRINE_ERROR_SHUTTING_DOWN);
+	assert_int_equal(replies[0].again, 1);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
 static void
 a_restarted_daemon_is_found_again_without_an_error(void **state)
 {
@@ -715,6 +800,10 @@ main(void)
 			a_request_that_goaway_still_covers_is_answered_on_the_old_connection),
 		cmocka_unit_test(
 			a_daemon_that_is_shutting_down_is_asked_again_on_a_new_connection),
+		cmocka_unit_test(
+			a_daemon_that_leaves_is_asked_until_its_successor_answers),
+		cmocka_unit_test(
+			a_daemon_that_leaves_and_leaves_costs_one_timeout_and_then_nothing_for_a_while),
 		cmocka_unit_test(a_restarted_daemon_is_found_again_without_an_error),
 		cmocka_unit_test(a_forked_child_leaves_the_connection_to_its_parent),
 		cmocka_unit_test(a_changed_effective_uid_gets_a_connection_of_its_own),
