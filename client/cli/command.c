@@ -41,6 +41,16 @@ among(const char *words, const char *word)
 	return false;
 }
 
+const char *
+command_advice(const char *name)
+{
+	if (among("start serve server daemon brined up enable", name))
+		return "the first put starts a daemon, and `brined` one in the foreground";
+	if (among("stop shutdown quit exit kill restart down disable", name))
+		return "a daemon leaves when nobody uses it, or by `pkill -u $USER -x brined`";
+	return NULL;
+}
+
 const struct command *
 command_meant(const char *name)
 {

@@ -41,6 +41,8 @@ struct command {
 extern const struct command command_table[COMMAND_COUNT];
 
 const struct command *command_find(const char *name);
+/* What to do who looks for a command that starts or stops the daemon; NULL for any other word. */
+const char *command_advice(const char *name);
 /* The command that somebody who wrote name may have meant, or NULL. */
 const struct command *command_meant(const char *name);
 

@@ -8,16 +8,6 @@
 #include "client/cli/json.h"
 #include "client/cli/report.h"
 
-static const char *
-namespace_name(const struct cli *cli)
-{
-	const char *environment = getenv("BRINE_NAMESPACE");
-
-	if (option_given(&cli->options, OPTION_NAMESPACE))
-		return cli->options.text[OPTION_NAMESPACE];
-	return environment && *environment ? environment : "default";
-}
-
 /* Is it wanted? Only a person can be asked; a script has thought about it. */
 static bool
 confirmed(const struct cli *cli)
@@ -28,7 +18,7 @@ confirmed(const struct cli *cli)
 	    !isatty(STDERR_FILENO))
 		return true;
 	fprintf(stderr, "Remove every object of namespace %s? [y/N] ",
-		namespace_name(cli));
+		report_namespace(cli));
 	if (!fgets(answer, sizeof(answer), stdin))
 		return false;
 	return strcmp(answer, "y\n") == 0 || strcmp(answer, "Y\n") == 0 ||
@@ -38,7 +28,7 @@ confirmed(const struct cli *cli)
 int
 command_flush(struct cli *cli)
 {
-	const char *name = namespace_name(cli);
+	const char *name = report_namespace(cli);
 	struct json json;
 	int result;
 

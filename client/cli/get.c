@@ -13,6 +13,7 @@
 #include "client/cli/report.h"
 #include "client/cli/sink.h"
 #include "client/cli/spool.h"
+#include "client/cli/units.h"
 #include "client/cli/utf8.h"
 
 /* A value up to here is looked at whole before the first byte of it is written. */
@@ -235,6 +236,36 @@ write_block(struct getting *getting, size_t len, bool *ret_more,
 	return copy_by_spool(getting, len - written, ret_more, progress);
 }
 
+/* Is the value one that would garble the terminal on which it was to appear? -o - says that it may. The buffer
+ * holds its first len bytes. */
+static bool
+garbles(const struct getting *getting, size_t len)
+{
+	size_t cut = len == GET_WHOLE ? 3 : 0; /* the last character may go on */
+
+	if (getting->cli->options.text[OPTION_OUTPUT] || !isatty(STDOUT_FILENO))
+		return false;
+	if (memchr(getting->buffer, 0, len))
+		return true;
+	for (size_t left = 0; left <= cut; left++)
+		if (utf8_valid(getting->buffer, len - left))
+			return false;
+	return true;
+}
+
+static int
+refuse_terminal(const struct getting *getting)
+{
+	char size[UNITS_TEXT_MAX];
+
+	size_show(brine_download_meta(getting->download)->length, size);
+	report(getting->cli,
+	       "the value (%s) is no text, and would garble the terminal; -o FILE writes it "
+	       "to a file, and a pipe takes it as it is (so does -o -)",
+	       size);
+	return EXIT_OTHER;
+}
+
 static int
 copy(struct getting *getting, struct progress *progress)
 {
@@ -249,6 +280,8 @@ copy(struct getting *getting, struct progress *progress)
 			return report_read(getting, count);
 		more = count == GET_WHOLE;
 		progress_add(progress, (size_t)count);
+		if (!getting->open && !counter && garbles(getting, (size_t)count))
+			return refuse_terminal(getting);
 		status = open_sink(getting);
 		if (status != EXIT_DONE)
 			break;

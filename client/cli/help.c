@@ -107,9 +107,23 @@ help_command(FILE *to, const struct command *command)
 }
 
 int
+help_unknown(const struct cli *cli, const char *name)
+{
+	const char *advice = command_advice(name);
+	const struct command *meant = command_meant(name);
+
+	if (advice)
+		return report_usage(cli, "there is no command %s: %s.", name, advice);
+	if (meant)
+		return report_usage(cli, "there is no command %s; did you mean %s?", name,
+				    meant->name);
+	return report_usage(cli, "there is no command %s.", name);
+}
+
+int
 command_help(struct cli *cli)
 {
-	const struct command *command, *meant;
+	const struct command *command;
 
 	if (!cli->operand_count) {
 		help_all(stdout);
@@ -120,9 +134,5 @@ command_help(struct cli *cli)
 		help_command(stdout, command);
 		return EXIT_DONE;
 	}
-	meant = command_meant(cli->operands[0]);
-	if (meant)
-		return report_usage(cli, "there is no command %s; did you mean %s?",
-				    cli->operands[0], meant->name);
-	return report_usage(cli, "there is no command %s.", cli->operands[0]);
+	return help_unknown(cli, cli->operands[0]);
 }

@@ -1,6 +1,7 @@
 /* main.c - the `brine` command: reads the arguments, opens the handle, runs one command. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,8 @@ open_handle(struct cli *cli)
 	};
 	int result;
 
+	if (to.socket && !*to.socket)
+		return report_usage(cli, "--socket needs a path; this one is empty.");
 	if (options->number[OPTION_TRUST_UID] > UINT32_MAX)
 		return report_usage(cli, "--trust-uid %s: not a uid.",
 				    options->text[OPTION_TRUST_UID]);
@@ -70,9 +73,9 @@ open_handle(struct cli *cli)
 		return EXIT_DONE;
 	if (result != -BRINE_ERROR_BAD_ARGUMENT)
 		return report_failure(cli, result);
-	return report_usage(cli,
-			    "the namespace has to be a name like web or /shared, and the "
-			    "socket a path shorter than 4,096 bytes.");
+	if (!to.socket || strlen(to.socket) < PATH_MAX)
+		return report_bad_namespace(cli);
+	return report_usage(cli, "the socket has to be a path shorter than 4,096 bytes.");
 }
 
 static int
@@ -112,17 +115,6 @@ run_command(struct cli *cli)
 	return status;
 }
 
-static int
-unknown_command(const struct cli *cli, const char *name)
-{
-	const struct command *meant = command_meant(name);
-
-	if (meant)
-		return report_usage(cli, "there is no command %s; did you mean %s?", name,
-				    meant->name);
-	return report_usage(cli, "there is no command %s.", name);
-}
-
 /* The first operand names the command, and the rest are its own. */
 static int
 choose(struct cli *cli, const char *const *operands, size_t count)
@@ -137,7 +129,7 @@ choose(struct cli *cli, const char *const *operands, size_t count)
 	}
 	cli->command = command_find(operands[0]);
 	if (!cli->command)
-		return unknown_command(cli, operands[0]);
+		return help_unknown(cli, operands[0]);
 	cli->operands = operands + 1;
 	cli->operand_count = count - 1;
 	if (!option_given(&cli->options, OPTION_HELP))

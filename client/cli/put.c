@@ -78,6 +78,19 @@ put_options(const struct options *options)
 	return to;
 }
 
+/* Who writes `brine put logo.png` learns how to. */
+static void
+ask_value(const struct cli *cli)
+{
+	const char *key = cli->operands[0];
+
+	if (cli->operand_count == 1 && access(key, F_OK) == 0)
+		report(cli,
+		       "%s is the key; what the file holds is stored by: brine put KEY %s",
+		       key, key);
+	fputs("Type the value, and end it with Ctrl-D on a line of its own.\n", stderr);
+}
+
 /* Who writes `brine put greeting hello` learns how to. */
 static int
 open_source(struct putting *putting)
@@ -105,8 +118,7 @@ open_source(struct putting *putting)
 	}
 	if (putting->source.fd == STDIN_FILENO && isatty(STDIN_FILENO) &&
 	    report_to_person(cli))
-		fputs("Type the value, and end it with Ctrl-D on a line of its own.\n",
-		      stderr);
+		ask_value(cli);
 	return EXIT_DONE;
 }
 
@@ -236,9 +248,9 @@ put_integer(struct putting *putting)
 	text[count] = 0;
 	if (!putting->source.ended || strlen(text) != (size_t)count ||
 	    integer_parse(text, &integer)) {
-		report(putting->cli, "--int: %s is no integer of 64 bits",
-		       putting->source.name);
-		return EXIT_USAGE;
+		return report_usage(putting->cli,
+				    "--int: %s is no integer of 64 bits%s%s.",
+				    putting->source.name, *text ? ": " : "", text);
 	}
 	putting->options.kind = BRINE_COUNTER;
 	putting->options.codec = CODEC_INTEGER;

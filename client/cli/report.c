@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,6 +127,33 @@ message_of(const struct cli *cli, int error)
 	return *message ? message : brine_error_text(error);
 }
 
+const char *
+report_namespace(const struct cli *cli)
+{
+	const char *environment = getenv("BRINE_NAMESPACE");
+
+	if (option_given(&cli->options, OPTION_NAMESPACE))
+		return cli->options.text[OPTION_NAMESPACE];
+	return environment && *environment ? environment : "default";
+}
+
+int
+report_bad_namespace(const struct cli *cli)
+{
+	report(cli,
+	       "'%s' names no namespace: 1 to 64 letters, digits, _ . and - do, the first "
+	       "a letter, a digit or _",
+	       report_namespace(cli));
+	return EXIT_USAGE;
+}
+
+/* Of a path, and of a shared namespace, the daemon has more to say. */
+static bool
+is_bad_name(const struct cli *cli, int error)
+{
+	return error == -BRINE_ERROR_BAD_NAMESPACE && !strchr(report_namespace(cli), '/');
+}
+
 int
 report_failure(const struct cli *cli, int error)
 {
@@ -134,7 +162,10 @@ report_failure(const struct cli *cli, int error)
 
 	if (status == EXIT_MISS)
 		return report_miss(cli, "%s", message);
-	report(cli, "%s", message);
+	if (is_bad_name(cli, error))
+		report_bad_namespace(cli);
+	else
+		report(cli, "%s", message);
 	return status;
 }
 
@@ -143,6 +174,9 @@ report_key_failure(const struct cli *cli, const char *key, int error)
 {
 	if (report_exit_status(error) == EXIT_MISS)
 		return report_miss(cli, "%s: %s", key, brine_error_text(error));
-	report(cli, "%s: %s", key, brine_error_text(error));
+	if (is_bad_name(cli, error))
+		report_bad_namespace(cli);
+	else
+		report(cli, "%s: %s", key, brine_error_text(error));
 	return report_exit_status(error);
 }

@@ -22,7 +22,13 @@ int report_key_failure(const struct cli *cli, const char *key, int error);
 int report_miss(const struct cli *cli, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* That the name of the command's namespace can be none. Returns EXIT_USAGE. */
+int report_bad_namespace(const struct cli *cli);
+
 int report_exit_status(int error);
+
+/* The name of the namespace that the command works in; borrowed. */
+const char *report_namespace(const struct cli *cli);
 
 /* May progress and other remarks be shown to a person? */
 bool report_to_person(const struct cli *cli);

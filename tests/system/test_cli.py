@@ -109,6 +109,28 @@ def test_a_prompt_after_a_value_stands_on_a_line_of_its_own(brine):
     assert brine.on_terminal("get", "key") == (DONE, b"hello\r\n")
 
 
+@pytest.mark.parametrize("value", [b"\x80\x05K\x01.", b"a\0b", b"\xe2\x82"], ids=["pickle", "nul", "half-character"])
+def test_a_value_that_is_no_text_is_kept_from_a_terminal(brine, value):
+    brine.done("put", "key", input=value)
+    result, shown = brine.on_terminal("get", "key")
+    assert result == OTHER and shown.startswith(b"brine: get: the value (%d) is no text" % len(value)), shown
+    assert brine.on_terminal("get", "key", "-o", "-") == (DONE, value + b"\r\n")
+    assert brine.done("get", "key") == value
+
+
+def test_a_text_with_colours_and_one_cut_by_the_buffer_go_to_the_terminal(brine):
+    for value in ("\x1b[31mred\x1b[0m\tcaf\u00e9".encode(), b"x" * ((1 << 20) - 1) + "\u20ac end".encode()):
+        brine.done("put", "key", input=value)
+        assert brine.on_terminal("get", "key") == (DONE, value + b"\r\n")
+
+
+def test_a_put_that_names_a_file_as_its_key_says_so(brine):
+    (brine.home / "logo.png").write_bytes(b"picture")
+    result, shown = brine.on_terminal("put", "logo.png", typed=b"x\n\x04")
+    assert result == DONE and b"logo.png is the key; what the file holds is stored by: brine put KEY logo.png" in shown
+    assert b"is the key" not in brine.on_terminal("put", "logo", typed=b"x\n\x04")[1]
+
+
 def test_conditions_that_do_not_hold_are_1(brine):
     assert status(brine("put", "key", "--if-present")) == MISS
     first = json.loads(brine.done("put", "key", "--if-absent", "--json", input=b"first"))
@@ -530,11 +552,26 @@ def test_disabled_means_misses_and_no_socket(brine):
     ("get -k base64 ===", b"base64"),
     ("get key --trust-uid 99999999999", b"uid"),
     ("help frobnicate", b"no command"),
+    ("start", b"the first put starts a daemon"),
+    ("help stop", b"pkill -u $USER -x brined"),
+    ("put key -i -v many", b"--value is no integer of 64 bits: many"),
+    ("put key -v x -s ''", b"--socket needs a path"),
+    ("put key -v x -n ''", b"'' names no namespace: 1 to 64 letters"),
 ])
 def test_a_wrong_command_line_is_2_and_says_what_to_do(lonely, line, part):
     result = lonely(*shlex.split(line))
     assert status(result) == USAGE and part in result.stderr, result
     assert result.stdout == b""
+
+
+@pytest.mark.parametrize("arguments", [["put", "key", "-v", "x"], ["get", "key"], ["del", "key"], ["flush"]],
+                         ids=lambda words: words[0])
+def test_a_namespace_that_cannot_be_is_refused_by_name_and_rule(brine, arguments):
+    for name in ("my web", ".web", "x" * 65):
+        result = brine(*arguments, "--namespace", name)
+        assert status(result) == REFUSED and f"'{name}' names no namespace: 1 to 64 letters".encode() in result.stderr
+    result = brine(*arguments, "--namespace", "web/pages")
+    assert status(result) == REFUSED and b"names no namespace" not in result.stderr
 
 
 def test_help_and_version_go_to_standard_output(lonely):
