@@ -50,6 +50,17 @@ drop_gone(struct arrivals *arrivals)
 	}
 }
 
+uint64_t
+arrivals_pages(const struct arrivals *arrivals)
+{
+	uint64_t pages = 0;
+
+	for (const struct arrival *at = arrivals->first; at; at = at->next)
+		if (!at->gone)
+			pages += chunk_pages(at->big_rows, at->small_rows);
+	return pages;
+}
+
 void
 arrivals_committed(struct arrivals *arrivals)
 {

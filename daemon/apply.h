@@ -32,6 +32,8 @@ int apply_change(struct arrivals *arrivals, struct objects *objects,
 /* Pages of the change's own value, and one for its row. */
 uint64_t apply_estimate(const struct change *change);
 
+/* Chunk pages of values that are still arriving. */
+uint64_t arrivals_pages(const struct arrivals *arrivals);
 void arrivals_committed(struct arrivals *arrivals);
 void arrivals_aborted(struct arrivals *arrivals);
 void arrivals_done(struct arrivals *arrivals);

@@ -28,10 +28,11 @@ struct objects {
 	struct write *write;
 	struct ledger *ledger;
 	uint64_t now_ms;
-	uint64_t listed_pages; /* chunk pages on the reclaim list */
-	uint64_t leaf_touches; /* rows written or removed in leaves */
-	uint64_t chunk_dirty;  /* pages of chunk rows written */
-	bool small_only;       /* no more runs of pages */
+	uint64_t listed_pages;   /* chunk pages on the reclaim list */
+	uint64_t arriving_pages; /* of these, pages of values that are not here whole */
+	uint64_t leaf_touches;   /* rows written or removed in leaves */
+	uint64_t chunk_dirty;    /* pages of chunk rows written */
+	bool small_only;         /* no more runs of pages */
 };
 
 /* Stores a written record; arms its expiry and seals it. With keeps_object it is void, STORE_MISS, unless

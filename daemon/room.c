@@ -119,8 +119,12 @@ room_make(struct room *room, struct objects *objects, const struct recency *rece
 	write_pages(objects->write, &room->pages);
 	room->used_pages = room->pages.leaf + room->pages.chunk + room->pages.other;
 	room->leaf_factor = leaf_factor(objects->ledger, room->pages.leaf);
-	leaving =
-		objects->listed_pages + flushed_pages(objects->ledger, room->leaf_factor);
+	/* What is still arriving is on the list of what to reclaim, but it is here to stay. */
+	leaving = objects->listed_pages -
+		  (objects->arriving_pages < objects->listed_pages
+			   ? objects->arriving_pages
+			   : objects->listed_pages) +
+		  flushed_pages(objects->ledger, room->leaf_factor);
 	if (room->used_pages <= target + leaving)
 		return STORE_HIT;
 	done = policy_evict(&room->policy, objects, recency, room->leaf_factor,

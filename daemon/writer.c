@@ -466,6 +466,7 @@ commit(struct writer *writer, bool with_changes)
 		done = apply_changes(writer, &batch);
 	if (done >= 0)
 		done = tidy(writer, &batch);
+	batch.objects.arriving_pages = arrivals_pages(&writer->arrivals);
 	if (done >= 0)
 		done = room_make(&writer->room, &batch.objects, writer->recency,
 				 batch.changes, &batch.evicted);
