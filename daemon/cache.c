@@ -13,11 +13,16 @@
 #include "daemon/log.h"
 
 #define NS_PER_S UINT64_C(1000000000)
-/* The loop looks for major faults after this many reads of its own; while there were some, more often.
- * A look costs as much as a read. */
-#define FAULT_LOOK 64
-#define FAULT_LOOK_COLD 8
-#define COLD_NS NS_PER_S
+#define MS_PER_S 1000
+/* Used so lately, an object's pages are in memory. */
+#define FRESH_S 30
+/* A read that takes less did not wait for a disk; one that takes more may have lost its core for a while. */
+#define DISK_WAIT_NS UINT64_C(20000)
+/* Of this many looks the newest counts, in the share of those that waited for the disk. */
+#define COLD_WEIGHT 16
+/* Above this the loop leaves to readers what is not fresh. One wait is enough to get there, a dozen looks
+ * without one to come back: where one in fifty is cold, most are still answered at once. */
+#define COLD_SHARE_MOST (COLD_SHARE_ALL / 32)
 /* The next commit waits for this part of the time of the last, and no longer than that. */
 #define HOLD_PART 4
 #define HOLD_MAX_NS UINT64_C(2000000)
@@ -135,33 +140,44 @@ core_note_damage(struct cache *cache, const char *what)
 		cache->dir, what, (unsigned long long)cache->counts.damaged_rows);
 }
 
-static long
-major_faults(void)
+static bool
+faults_rose(struct cache *cache)
 {
 	struct rusage usage;
+	long before = cache->faults;
 
-	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_majflt;
-}
-
-void
-core_note_read(struct cache *cache)
-{
-	bool cold = cache->cold_until_ns >= cache->now_ns;
-	long faults;
-
-	if (++cache->reads % (cold ? FAULT_LOOK_COLD : FAULT_LOOK))
-		return;
-	faults = major_faults();
-	if (faults > cache->faults)
-		cache->cold_until_ns = cache->now_ns + COLD_NS;
-	cache->faults = faults;
+	if (getrusage(RUSAGE_THREAD, &usage))
+		return false;
+	cache->faults = usage.ru_majflt;
+	return cache->faults > before;
 }
 
 bool
-core_inline_allowed(const struct cache *cache, const uint8_t row_key[static ROW_KEY_SIZE])
+core_is_fresh(const struct cache *cache, const uint8_t row_key[static ROW_KEY_SIZE])
 {
-	return cache->cold_until_ns < cache->now_ns ||
-	       recency_is_fresh(cache->recency, row_key);
+	return recency_is_fresh(cache->recency, row_key,
+				(uint32_t)(cache->now_ms / MS_PER_S), FRESH_S);
+}
+
+bool
+core_inline_allowed(const struct cache *cache, bool fresh)
+{
+	return fresh || cache->cold_share <= COLD_SHARE_MOST;
+}
+
+void
+core_note_look(struct cache *cache, bool waited)
+{
+	cache->cold_share -= cache->cold_share / COLD_WEIGHT;
+	if (waited)
+		cache->cold_share += COLD_SHARE_ALL / COLD_WEIGHT;
+}
+
+void
+core_note_read(struct cache *cache, uint64_t began_ns)
+{
+	core_note_look(cache,
+		       clock_mono_ns() - began_ns > DISK_WAIT_NS && faults_rose(cache));
 }
 
 /* ---- turns ---- */

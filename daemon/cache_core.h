@@ -19,6 +19,7 @@
 /* Bytes of one upload that may wait for the disk: what one commit takes. */
 #define UPLOAD_AHEAD_MAX (UINT64_C(16) << 20)
 #define CACHE_PATH_MAX 4096
+#define COLD_SHARE_ALL (UINT32_C(1) << 16)
 
 struct payer {
 	struct cache *cache;
@@ -154,9 +155,9 @@ struct cache {
 	size_t payers; /* with bytes */
 
 	/* Whether the loop may touch what is not known to be in memory. */
-	unsigned reads;
-	long faults;
-	uint64_t cold_until_ns;
+	uint32_t
+		cold_share; /* of the looks that waited for the disk, of COLD_SHARE_ALL */
+	long faults;        /* major ones of the loop, when it last asked */
 
 	void (*on_room)(void *arg);
 	void *on_room_arg;
@@ -174,10 +175,14 @@ void core_accept(struct cache *cache, struct change *change, struct payer *payer
 int core_snapshot(struct cache *cache);
 void core_submit_job(struct cache *cache, struct read_job *job);
 void core_note_damage(struct cache *cache, const char *what);
-/* After a read on the loop: did it wait for the disk? */
-void core_note_read(struct cache *cache);
-bool core_inline_allowed(const struct cache *cache,
-			 const uint8_t row_key[static ROW_KEY_SIZE]);
+/* Was the row used lately? Then its pages are in memory. */
+bool core_is_fresh(const struct cache *cache, const uint8_t row_key[static ROW_KEY_SIZE]);
+/* May the loop look for it itself? */
+bool core_inline_allowed(const struct cache *cache, bool fresh);
+/* Somebody, the loop or a reader, looked for a row that was not fresh: did it wait for the disk? */
+void core_note_look(struct cache *cache, bool waited);
+/* The same, of the loop's own look that began at began_ns. */
+void core_note_read(struct cache *cache, uint64_t began_ns);
 struct payer *payer_hold(struct payer *payer);
 
 /* Starts what gathers on its way to the disk. */

@@ -1,6 +1,7 @@
 /* lookup.c - finds an object: the pending table first, then the store, then in what a reader brought.
  * Loop thread; owns nothing but what it hands out. */
 #include "daemon/cache_core.h"
+#include "daemon/clock.h"
 
 static bool
 same_key(const struct op *op, const struct record *record)
@@ -46,15 +47,13 @@ judge_row(struct cache *cache, const struct op *op, struct slice row, struct fou
 /* The chunk rows of a value that is read whole, put together on the loop unless the disk would be waited
  * for: one look at a value that was not used lately could else cost as many waits as it has pages. */
 static enum find_result
-assemble(struct cache *cache, const struct op *op, struct found *ret)
+assemble(struct cache *cache, bool fresh, struct found *ret)
 {
-	enum reader_rows how =
-		recency_is_fresh(cache->recency, op->row_key) ? ROWS_TOUCH : ROWS_PROBE;
-	int done = reader_assemble(cache->snapshot, &ret->record, how, &ret->owner);
+	int done = reader_assemble(cache->snapshot, &ret->record,
+				   fresh ? ROWS_TOUCH : ROWS_PROBE, &ret->owner);
 
 	if (done == READER_COLD)
 		return FIND_COLD;
-	core_note_read(cache);
 	if (done == STORE_FAILED)
 		return FIND_FAILED;
 	if (done != STORE_HIT) {
@@ -68,19 +67,13 @@ assemble(struct cache *cache, const struct op *op, struct found *ret)
 }
 
 static enum find_result
-find_stored(struct cache *cache, const struct op *op, bool value_wanted,
+read_stored(struct cache *cache, const struct op *op, bool value_wanted, bool fresh,
 	    struct found *ret)
 {
 	struct slice row;
-	int found;
+	int found = snapshot_get(cache->snapshot, STORE_RECORDS,
+				 slice(op->row_key, ROW_KEY_SIZE), &row);
 
-	if (!core_inline_allowed(cache, op->row_key))
-		return FIND_COLD;
-	if (core_snapshot(cache) < 0)
-		return FIND_FAILED;
-	found = snapshot_get(cache->snapshot, STORE_RECORDS,
-			     slice(op->row_key, ROW_KEY_SIZE), &row);
-	core_note_read(cache);
 	if (found < 0)
 		return FIND_FAILED;
 	if (found == STORE_HIT)
@@ -88,7 +81,26 @@ find_stored(struct cache *cache, const struct op *op, bool value_wanted,
 	if (!ret->there || !ret->chunks || !value_wanted ||
 	    ret->record.length > WHOLE_MAX)
 		return FIND_NOW;
-	return assemble(cache, op, ret);
+	return assemble(cache, fresh, ret);
+}
+
+static enum find_result
+find_stored(struct cache *cache, const struct op *op, bool value_wanted,
+	    struct found *ret)
+{
+	bool fresh = core_is_fresh(cache, op->row_key);
+	enum find_result where;
+	uint64_t began_ns;
+
+	if (!core_inline_allowed(cache, fresh))
+		return FIND_COLD;
+	if (core_snapshot(cache) < 0)
+		return FIND_FAILED;
+	began_ns = fresh ? 0 : clock_mono_ns();
+	where = read_stored(cache, op, value_wanted, fresh, ret);
+	if (!fresh)
+		core_note_read(cache, began_ns);
+	return where;
 }
 
 enum find_result
@@ -113,6 +125,7 @@ op_find_in_job(struct cache *cache, const struct op *op, struct read_job *job,
 	struct change *change = pending_find(cache->pending, op->row_key);
 
 	*ret = (struct found){ .there = false };
+	core_note_look(cache, job->waited);
 	if (change)
 		return find_pending(change, op, ret);
 	if (job->result == STORE_DAMAGED)

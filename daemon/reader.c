@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -147,14 +148,24 @@ reader_assemble(struct snapshot *snapshot, const struct record *record,
 	return STORE_HIT;
 }
 
+static long
+major_faults(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_majflt;
+}
+
 static int
 read_object(struct snapshot *snapshot, struct read_job *job)
 {
 	struct slice row;
 	struct record record;
+	long faults = major_faults();
 	int found = snapshot_get(snapshot, STORE_RECORDS,
 				 slice(job->row_key, ROW_KEY_SIZE), &row);
 
+	job->waited = major_faults() > faults;
 	if (found != STORE_HIT)
 		return found;
 	if (row.len > RECORD_MAX || !record_sound(row, job->row_key) ||

@@ -50,6 +50,7 @@ struct read_job {
 	bool more; /* READ_SCAN: row_key is where to go on */
 
 	int result; /* STORE_HIT, STORE_MISS or an error; STORE_DAMAGED also for a wrong checksum */
+	bool waited;    /* READ_OBJECT: the disk was waited for to find the record */
 	uint8_t *value; /* malloc()ed: the loop's to free */
 	size_t value_len;
 	size_t value_room; /* READ_PART: bytes at value */

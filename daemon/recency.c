@@ -280,11 +280,13 @@ find_slot(const struct recency *recency, const uint8_t row_key[static RECENCY_KE
 
 bool
 recency_is_fresh(const struct recency *recency,
-		 const uint8_t row_key[static RECENCY_KEY_SIZE])
+		 const uint8_t row_key[static RECENCY_KEY_SIZE], uint32_t now_s,
+		 uint32_t within_s)
 {
 	uint64_t slot = find_slot(recency, row_key);
 
-	return slot && (slot >> PARITY_SHIFT & 1) == recency->parity;
+	return slot && (slot >> PARITY_SHIFT & 1) == recency->parity &&
+	       idle(slot, now_s) <= within_s;
 }
 
 struct recency_use

@@ -28,9 +28,10 @@ uint64_t recency_file_size(const struct recency *recency);
 bool recency_touch(struct recency *recency,
 		   const uint8_t row_key[static RECENCY_KEY_SIZE], uint32_t now_s);
 
-/* What recency_touch() would return, without a use. */
+/* Was it used in this process, within the last within_s seconds? */
 bool recency_is_fresh(const struct recency *recency,
-		      const uint8_t row_key[static RECENCY_KEY_SIZE]);
+		      const uint8_t row_key[static RECENCY_KEY_SIZE], uint32_t now_s,
+		      uint32_t within_s);
 
 struct recency_use {
 	uint32_t last_s;

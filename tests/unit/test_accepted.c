@@ -20,7 +20,7 @@ a_put_that_is_overtaken_by_a_flush_is_stored_behind_it(void **state)
 	engine_open(&engine);
 	assert_int_equal(engine_put(&engine, "old", "old", 3), ANSWER_DONE);
 	engine_sync(&engine);
-	engine.cache->cold_until_ns = UINT64_MAX;
+	engine.cache->cold_share = COLD_SHARE_ALL;
 	put.payer = engine.payer;
 	engine.answered = false;
 	cache_turn_begin(engine.cache);
@@ -31,7 +31,7 @@ a_put_that_is_overtaken_by_a_flush_is_stored_behind_it(void **state)
 	cache_turn_end(engine.cache);
 	while (!engine.answered)
 		engine_step(&engine);
-	engine.cache->cold_until_ns = 0;
+	engine.cache->cold_share = 0;
 	assert_int_equal(engine.answer.kind, ANSWER_DONE);
 	assert_int_equal(engine_get(&engine, "old"), ANSWER_MISS);
 	assert_int_equal(engine_get(&engine, "new"), ANSWER_DONE);

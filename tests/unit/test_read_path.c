@@ -65,7 +65,7 @@ a_hot_value_in_chunks_is_answered_at_once(void **state)
 	fill(value);
 	open_with_list(&engine, value);
 	engine_reopen(&engine);
-	engine.cache->cold_until_ns = UINT64_MAX;
+	engine.cache->cold_share = COLD_SHARE_ALL;
 	assert_false(get_now(&engine, "list")); /* nobody knows that it is hot */
 	assert_true(engine_has(&engine, value, LIST_SIZE));
 	assert_true(get_now(&engine, "list"));
@@ -124,12 +124,88 @@ the_loop_does_not_wait_for_a_cold_value_in_chunks(void **state)
 	engine_close(&engine);
 }
 
+static void
+one_wait_for_the_disk_hands_over_and_a_dozen_looks_without_take_back(void **state)
+{
+	struct engine engine;
+	unsigned looks = 0;
+	(void)state;
+
+	engine_open(&engine);
+	assert_true(core_inline_allowed(engine.cache, false));
+	core_note_look(engine.cache, true);
+	assert_false(core_inline_allowed(engine.cache, false));
+	assert_true(core_inline_allowed(engine.cache, true));
+	for (; !core_inline_allowed(engine.cache, false); looks++)
+		core_note_look(engine.cache, false);
+	assert_in_range(looks, 6, 16);
+	/* While all are cold, nothing is left to the loop; it takes longer to come back from there. */
+	for (unsigned i = 0; i < 1000; i++)
+		core_note_look(engine.cache, true);
+	for (looks = 0; !core_inline_allowed(engine.cache, false); looks++)
+		core_note_look(engine.cache, false);
+	assert_in_range(looks, 32, 96);
+	engine_close(&engine);
+}
+
+static void
+readers_that_never_wait_hand_back_to_the_loop(void **state)
+{
+	struct engine engine;
+	char key[16];
+	(void)state;
+
+	engine_open(&engine);
+	for (unsigned i = 0; i < BESIDE; i++) {
+		snprintf(key, sizeof(key), "small-%u", i);
+		assert_int_equal(engine_put(&engine, key, "x", 1), ANSWER_DONE);
+	}
+	engine_sync(&engine);
+	engine_stop(&engine);
+	engine_reopen(&engine);
+	engine.cache->cold_share = COLD_SHARE_ALL;
+	assert_false(get_now(&engine, "small-0"));
+	for (unsigned i = 1; i < BESIDE - 1; i++) {
+		snprintf(key, sizeof(key), "small-%u", i);
+		get_now(&engine, key);
+		assert_true(engine_has(&engine, "x", 1));
+	}
+	snprintf(key, sizeof(key), "small-%u", BESIDE - 1);
+	assert_true(get_now(&engine, key));
+	engine_close(&engine);
+}
+
+static void
+what_was_not_used_for_long_is_not_taken_for_hot(void **state)
+{
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	assert_int_equal(engine_put(&engine, "a", "x", 1), ANSWER_DONE);
+	engine_sync(&engine);
+	/* What was committed may be pending still, where it would be found in any case. */
+	while (pending_bytes(engine.cache->pending))
+		engine_step(&engine);
+	engine.cache->cold_share = COLD_SHARE_ALL;
+	engine_pass_ms(10000);
+	assert_true(get_now(&engine, "a"));
+	engine_pass_ms(60000);
+	assert_false(get_now(&engine, "a"));
+	assert_true(get_now(&engine, "a"));
+	engine_close(&engine);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hot_value_in_chunks_is_answered_at_once),
 		cmocka_unit_test(the_loop_does_not_wait_for_a_cold_value_in_chunks),
+		cmocka_unit_test(
+			one_wait_for_the_disk_hands_over_and_a_dozen_looks_without_take_back),
+		cmocka_unit_test(readers_that_never_wait_hand_back_to_the_loop),
+		cmocka_unit_test(what_was_not_used_for_long_is_not_taken_for_hot),
 	};
 	return unit_run(tests);
 }
