@@ -88,6 +88,9 @@ fill_meta(const struct message *message, struct brine_meta *meta)
 		.ttl_left_ms = message_has(message, FIELD_TTL_LEFT) ? message->ttl_left_ms
 								    : BRINE_NEVER,
 		.cost_us = message->cost_us,
+		.stale_ms = message_has(message, FIELD_STALE) && !message->stale_ms
+				    ? 1
+				    : message->stale_ms,
 		.codec = (uint32_t)message->codec,
 		.kind = (uint32_t)message->object_kind,
 		.writer_uid = BRINE_NOBODY,
@@ -97,8 +100,61 @@ fill_meta(const struct message *message, struct brine_meta *meta)
 		meta->writer_uid = (uint32_t)message->writer_uid;
 }
 
-/* The reply's own fields, by what its message says. */
+/* UNSUPPORTED: an older daemon. What it lacks is remembered, and some of it has an answer without it. */
 static void
+fill_unsupported(struct brine_wire *wire, unsigned command, const struct message *message,
+		 struct brine_reply *reply)
+{
+	reply->again = lacks_learn(&wire->lacks, command, message->detail);
+	/* A daemon that knows no leases has not granted this one. */
+	if (command == BRINE_PUT && message->detail == FIELD_TOKEN)
+		reply->result = -BRINE_ERROR_OLD_TOKEN;
+	else if (command == BRINE_RELEASE || command == BRINE_RESUME)
+		reply->result = BRINE_MISS;
+}
+
+static void
+fill_error(struct brine_wire *wire, unsigned command, const struct message *message,
+	   struct brine_reply *reply)
+{
+	int error = message->error == 0 || message->error >= BRINE_ERROR_UNREACHABLE
+			    ? BRINE_ERROR_INTERNAL
+			    : (int)message->error;
+
+	reply->result = -error;
+	reply->meta = (struct brine_meta){ .writer_uid = BRINE_NOBODY };
+	reply->detail = message->detail;
+	reply->entry = message_has(message, FIELD_ENTRY) ? message->entry : BRINE_UNKNOWN;
+	/* These two say that nothing was done. */
+	reply->again = error == BRINE_ERROR_SHUTTING_DOWN || error == BRINE_ERROR_BUSY;
+	if (error == BRINE_ERROR_UNSUPPORTED)
+		fill_unsupported(wire, command, message, reply);
+	explain_error(wire, command, message);
+}
+
+/* Of a get that asked for a lease. Returns 0 or the error that broke the wire. */
+static int
+fill_lease(struct brine_wire *wire, const struct message *message,
+	   struct brine_reply *reply)
+{
+	struct brine_lease *lease = &reply->lease;
+
+	if (message->lease == BRINE_LEASE_GRANTED) {
+		if (message->token.len != BRINE_TOKEN_SIZE)
+			return wire_break(wire, BRINE_ERROR_BAD_PEER,
+					  "the daemon granted a lease without a token");
+		lease->state = BRINE_LEASE_GRANTED;
+		memcpy(lease->token, message->token.data, BRINE_TOKEN_SIZE);
+	} else if (reply->result == BRINE_MISS) {
+		/* Without the field it is an older daemon's. */
+		lease->state = message->lease == BRINE_LEASE_WAITED ? BRINE_LEASE_WAITED
+								    : BRINE_LEASE_ALONE;
+	}
+	return 0;
+}
+
+/* The reply's own fields, by what its message says. Returns 0 or the error that broke the wire. */
+static int
 fill_reply(struct brine_wire *wire, const struct frame *frame, const struct asked *asked,
 	   const struct message *message, struct brine_reply *reply)
 {
@@ -108,20 +164,12 @@ fill_reply(struct brine_wire *wire, const struct frame *frame, const struct aske
 	reply->cursor_len = 0;
 	reply->detail = 0;
 	reply->again = 0;
+	reply->lease = (struct brine_lease){ 0 };
+	reply->counter = (int64_t)message->counter;
+	reply->entry = BRINE_UNKNOWN;
 	if (frame->kind == FRAME_ERROR) {
-		int error =
-			message->error == 0 || message->error >= BRINE_ERROR_UNREACHABLE
-				? BRINE_ERROR_INTERNAL
-				: (int)message->error;
-
-		reply->result = -error;
-		reply->meta = (struct brine_meta){ .writer_uid = BRINE_NOBODY };
-		reply->detail = message->detail;
-		/* These two say that nothing was done. */
-		reply->again =
-			error == BRINE_ERROR_SHUTTING_DOWN || error == BRINE_ERROR_BUSY;
-		explain_error(wire, asked->command, message);
-		return;
+		fill_error(wire, asked->command, message, reply);
+		return 0;
 	}
 	reply->result = message->status == STATUS_DONE ? BRINE_DONE : BRINE_MISS;
 	fill_meta(message, &reply->meta);
@@ -129,6 +177,7 @@ fill_reply(struct brine_wire *wire, const struct frame *frame, const struct aske
 		memcpy(reply->cursor, message->cursor.data, message->cursor.len);
 		reply->cursor_len = message->cursor.len;
 	}
+	return asked->flags & ASKED_LEASE ? fill_lease(wire, message, reply) : 0;
 }
 
 static int
@@ -198,8 +247,8 @@ take_head(struct brine_wire *wire, const struct frame *frame,
 		if (asked->command == COMMAND_HELLO) {
 			if (take_hello(wire, frame, message))
 				return wire->error;
-		} else {
-			fill_reply(wire, frame, asked, message, &incoming->reply);
+		} else if (fill_reply(wire, frame, asked, message, &incoming->reply)) {
+			return wire->error;
 		}
 	}
 	body_open(wire, frame, asked, message);
@@ -241,7 +290,7 @@ fail_next(struct brine_wire *wire, uint32_t from, struct brine_reply *ret_reply)
 {
 	struct asked *asked;
 	uint32_t id;
-	bool unseen;
+	bool unseen, ours;
 
 	if (!asked_first(&wire->asked, from, &id))
 		return 0;
@@ -257,6 +306,7 @@ fail_next(struct brine_wire *wire, uint32_t from, struct brine_reply *ret_reply)
 			  : unseen                ? -BRINE_ERROR_UNREACHABLE
 						  : -BRINE_ERROR_CUT_OFF,
 		.again = unseen || asked->flags & ASKED_REPEATABLE,
+		.entry = BRINE_UNKNOWN,
 	};
 	if (ret_reply->result == -BRINE_ERROR_CUT_OFF ||
 	    ret_reply->result == -BRINE_ERROR_UNREACHABLE)
@@ -266,8 +316,27 @@ fail_next(struct brine_wire *wire, uint32_t from, struct brine_reply *ret_reply)
 	else if (ret_reply->result == -BRINE_ERROR_SHUTTING_DOWN)
 		snprintf(wire->message, sizeof(wire->message),
 			 "the daemon is shutting down; nothing was done");
+	ours = asked->flags & ASKED_OURS;
 	asked_close(&wire->asked, id);
-	return asked->command == COMMAND_HELLO ? fail_next(wire, from, ret_reply) : 1;
+	return ours ? fail_next(wire, from, ret_reply) : 1;
+}
+
+/* The reply is complete. Returns true if it is the caller's. */
+static bool
+close_request(struct brine_wire *wire, struct brine_reply *reply)
+{
+	uint32_t id = wire->incoming.id;
+	const struct asked *asked = asked_find(&wire->asked, id);
+	bool ours = asked->flags & ASKED_OURS;
+
+	/* Whether it was noticed before the reply or in it: a damaged value is a miss. */
+	if (reply->result == -BRINE_ERROR_DAMAGED &&
+	    (asked->command == BRINE_GET || asked->command == BRINE_TAKE))
+		reply->result = BRINE_MISS;
+	if (ours && asked->command == BRINE_RESUME && reply->result != BRINE_DONE)
+		wire->not_resumed |= 1ull << (asked->token & 63);
+	asked_close(&wire->asked, id);
+	return !ours;
 }
 
 int
@@ -299,12 +368,7 @@ brine_wire_next(struct brine_wire *wire, struct brine_reply *ret_reply)
 		if (!incoming->answers)
 			continue; /* GOAWAY, or the rest of a stream */
 		*ret_reply = incoming->reply;
-		result = asked_find(&wire->asked, incoming->id)->command;
-		/* Whether it was noticed before the reply or in it: a damaged value is a miss. */
-		if (ret_reply->result == -BRINE_ERROR_DAMAGED && result == BRINE_GET)
-			ret_reply->result = BRINE_MISS;
-		asked_close(&wire->asked, incoming->id);
-		if (result != COMMAND_HELLO)
+		if (close_request(wire, ret_reply))
 			return 1;
 	}
 	return wire->error;

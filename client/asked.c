@@ -41,6 +41,15 @@ asked_reserve(struct asked_table *table)
 	return ASKED_OK;
 }
 
+static void
+count(struct asked_table *table, uint8_t flags, uint32_t more)
+{
+	table->open += more;
+	table->disk += flags & ASKED_DISK ? more : 0;
+	table->parked += flags & ASKED_PARKS ? more : 0;
+	table->ours += flags & ASKED_OURS ? more : 0;
+}
+
 uint32_t
 asked_add(struct asked_table *table, const struct asked *asked)
 {
@@ -49,9 +58,7 @@ asked_add(struct asked_table *table, const struct asked *asked)
 	assert(table->next - table->first <= table->size);
 	*slot(table, id) = *asked;
 	slot(table, id)->flags |= ASKED_OPEN;
-	table->open++;
-	if (asked->flags & ASKED_DISK)
-		table->disk++;
+	count(table, asked->flags, 1);
 	return id;
 }
 
@@ -69,9 +76,7 @@ asked_close(struct asked_table *table, uint32_t id)
 	struct asked *asked = asked_find(table, id);
 
 	assert(asked);
-	table->open--;
-	if (asked->flags & ASKED_DISK)
-		table->disk--;
+	count(table, asked->flags, UINT32_MAX); /* one less */
 	asked->flags = 0;
 	while (table->first != table->next &&
 	       !(slot(table, table->first)->flags & ASKED_OPEN))

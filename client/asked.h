@@ -12,6 +12,9 @@ enum asked_flag {
 	ASKED_REPEATABLE = 4, /* executing it twice does no harm */
 	ASKED_DISK = 8,       /* its answer waits for the disk */
 	ASKED_STREAMED = 16,  /* its value goes to the caller piece by piece */
+	ASKED_PARKS = 32,     /* its answer may take any time */
+	ASKED_LEASE = 64,     /* its answer may have a lease in it */
+	ASKED_OURS = 128,     /* not the caller's: HELLO, PING while parked, RESUME */
 };
 
 struct asked {
@@ -25,8 +28,9 @@ struct asked_table {
 	struct asked *slots;
 	uint32_t size; /* a power of two */
 	uint32_t first,
-		next; /* ids: the oldest that may be open, and the next to give out */
-	uint32_t open, disk; /* how many are open, and of these wait for the disk */
+		next;  /* ids: the oldest that may be open, and the next to give out */
+	uint32_t open; /* how many are, and of these: */
+	uint32_t disk, parked, ours; /* with ASKED_DISK, ASKED_PARKS, ASKED_OURS */
 };
 
 enum asked_result {

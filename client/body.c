@@ -27,8 +27,9 @@ wants_body(const struct asked *asked, const struct brine_reply *reply)
 {
 	if (reply->result != BRINE_HIT)
 		return false;
-	return asked->command == BRINE_GET || asked->command == BRINE_SCAN ||
-	       asked->command == BRINE_STATS;
+	return asked->command == BRINE_GET || asked->command == BRINE_TAKE ||
+	       asked->command == BRINE_SCAN || asked->command == BRINE_STATS ||
+	       asked->command == BRINE_BATCH;
 }
 
 static void
@@ -112,7 +113,8 @@ body_open(struct brine_wire *wire, const struct frame *frame, const struct asked
 	if (!asked || !wants_body(asked, &incoming->reply)) {
 		discard(incoming);
 		incoming->known = false;
-	} else if (incoming->mark == FRAME_NONE && asked->command == BRINE_GET) {
+	} else if (incoming->mark == FRAME_NONE &&
+		   (asked->command == BRINE_GET || asked->command == BRINE_TAKE)) {
 		/* No body is not an empty one. */
 		wire_break(wire, BRINE_ERROR_BAD_PEER,
 			   "the daemon announced a value and sent none");

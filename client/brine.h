@@ -46,7 +46,8 @@ extern "C" {
 enum brine_result {
 	BRINE_DONE = 0,
 	BRINE_HIT = 0,
-	BRINE_MISS = 1, /* no such object, or nothing left */
+	BRINE_MISS = 1,  /* no such object, or nothing left */
+	BRINE_ALONE = 2, /* in a BATCH's answer only: ask for this one by itself */
 };
 
 /* What a caller does about an error without knowing it. */
@@ -228,6 +229,7 @@ struct brine_meta {
 	uint64_t age_ms;
 	uint64_t ttl_left_ms; /* BRINE_NEVER */
 	uint64_t cost_us;     /* 0: not said */
+	uint64_t stale_ms;    /* since it expired; 0: it is fresh */
 	uint32_t codec;
 	uint32_t kind;       /* enum brine_kind */
 	uint32_t writer_uid; /* BRINE_NOBODY when the daemon did not say */
@@ -243,9 +245,22 @@ size_t brine_value_len(const struct brine_value *value);
 const struct brine_meta *brine_value_meta(const struct brine_value *value);
 void brine_value_release(struct brine_value **value); /* NULL is fine; leaves NULL */
 
+/* ---- tags
+ *
+ * A name that objects share, so that all of them can be made absent at once. They travel as one run of bytes, of
+ * at most 16 tags of 1 to 255 bytes each. */
+
+#define BRINE_TAGS_SIZE 4096
+
+/* Appends a tag to tags, BRINE_TAGS_SIZE bytes of which *len are in use (0 at first). BRINE_DONE, or
+ * -BRINE_ERROR_BAD_ARGUMENT: empty, over 255 bytes, or the seventeenth; then nothing has changed. A tag that is
+ * there already is not added again. */
+int brine_tags_add(void *tags, size_t *len, const char *tag, size_t tag_len);
+
 /* ---- requests */
 
 #define BRINE_REFRESH_SAME UINT64_MAX
+#define BRINE_TOKEN_SIZE 16
 
 struct brine_get_options {
 	const char *namespace_name; /* NULL: the handle's; as in every struct below */
@@ -254,6 +269,7 @@ struct brine_get_options {
 	uint64_t
 		refresh_ms; /* a new time to live from now; BRINE_REFRESH_SAME: the one given at the
 	                             * put, anew; 0: leave it */
+	uint8_t stale_ok; /* 1: an expired object inside its stale window is a hit; see meta.stale_ms */
 };
 
 /* BRINE_HIT and a value to release, BRINE_MISS, or an error. A value whose stored bytes are damaged is a
@@ -288,10 +304,17 @@ struct brine_put_options {
 	uint8_t kind;      /* enum brine_kind */
 	uint8_t condition; /* enum brine_condition */
 	uint8_t ack;       /* enum brine_ack */
+	/* After the time to live: how long the old value may still be given to who asks with stale_ok; 0: not. */
+	uint64_t stale_ms;
+	const void *tags; /* brine_tags_add() */
+	size_t tags_len;
+	/* A lease, BRINE_TOKEN_SIZE bytes: the value is what was computed under it, and ends it. If the lease is
+	 * somebody else's by now, or the key was changed meanwhile: -BRINE_ERROR_OLD_TOKEN, and nothing is stored. */
+	const unsigned char *token;
 };
 
 /* Stores a value, whole or not at all; it is borrowed during the call. -BRINE_ERROR_CUT_OFF from a
- * conditional put means: it may have been stored. */
+ * put with a condition or a token means: it may have been stored. */
 int brine_put(struct brine *brine, const void *key, size_t key_len, const void *value,
 	      size_t value_len, const struct brine_put_options *options,
 	      uint64_t *ret_version);
@@ -307,6 +330,13 @@ struct brine_delete_options {
 int brine_delete(struct brine *brine, const void *key, size_t key_len,
 		 const struct brine_delete_options *options);
 
+/* Removes an object and gives what it was: of several that take the same one, one gets it. BRINE_HIT and a value
+ * to release, BRINE_MISS, or an error; -BRINE_ERROR_CUT_OFF: it may have been taken, and is lost then (a take is
+ * never sent twice). Waits for the disk unless options->ack says otherwise. */
+int brine_take(struct brine *brine, const void *key, size_t key_len,
+	       const struct brine_delete_options *options,
+	       struct brine_value **ret_value);
+
 struct brine_touch_options {
 	const char *namespace_name;
 	uint64_t ttl_ms; /* counted from now; 0 and BRINE_NEVER: for ever */
@@ -318,6 +348,26 @@ int brine_touch(struct brine *brine, const void *key, size_t key_len,
 
 /* Removes everything in one namespace (NULL: the handle's), at once. */
 int brine_flush(struct brine *brine, const char *namespace_name);
+
+/* Makes every object of one namespace absent that carries one of the tags, at once; what is stored later stays.
+ * BRINE_DONE or an error. ack: enum brine_ack, by default disk. */
+int brine_invalidate(struct brine *brine, const void *tags, size_t tags_len,
+		     const char *namespace_name, uint8_t ack);
+
+struct brine_incr_options {
+	const char *namespace_name;
+	int64_t initial; /* what an absent counter counts as, before delta is added */
+	uint64_t
+		ttl_ms; /* of a counter that this call makes; 0 and BRINE_NEVER: for ever */
+	uint8_t only_if_present; /* 1: an absent counter is -BRINE_ERROR_ABSENT and stays so */
+	uint8_t ack;             /* by default memory */
+};
+
+/* Adds delta (which may be negative, or 0) to the counter; *ret_value is what it stands at then. One that exists
+ * keeps its time to live and its tags. -BRINE_ERROR_NOT_A_COUNTER; -BRINE_ERROR_OVERFLOW: it stays as it was;
+ * -BRINE_ERROR_CUT_OFF: it may have been counted (an increment is never sent twice). */
+int brine_incr(struct brine *brine, const void *key, size_t key_len, int64_t delta,
+	       const struct brine_incr_options *options, int64_t *ret_value);
 
 /* Returns when everything that this daemon acknowledged before is on the disk. */
 int brine_sync(struct brine *brine);
@@ -331,6 +381,61 @@ struct brine_daemon {
 	uint32_t server_uid; /* who it is */
 };
 int brine_ping(struct brine *brine, struct brine_daemon *ret_daemon);
+
+/* ---- leases: one computes, the others wait
+ *
+ * brine_get_or_lease() either has the value, or lets exactly one caller on the machine compute it while the others
+ * wait. Who is told BRINE_LEASE_GRANTED computes, and then either stores the value by brine_put() with
+ * options.token, or gives the lease up by brine_release(); who does neither holds it until its handle is closed
+ * or its process ends, and then the next waiter computes. In all other cases a put needs no token.
+ *
+ * A lease belongs to the connection on which it was granted. When that breaks, the handle takes its leases up
+ * again on the next one, which is made by its next call: at most the last 64 of them, and the daemon must not have
+ * given them to somebody else meanwhile (it waits for 10 seconds after its own restart). A forked child has none:
+ * they stay its parent's. */
+
+enum brine_lease_state {
+	BRINE_LEASE_NONE = 0,    /* a hit: nothing to do */
+	BRINE_LEASE_GRANTED = 1, /* compute, and publish or release */
+	BRINE_LEASE_ALONE = 2, /* compute, and put without a token: others do the same */
+	BRINE_LEASE_WAITED =
+		3, /* a miss because the wait is over; another may still be computing */
+};
+
+struct brine_lease {
+	uint8_t state;                         /* enum brine_lease_state */
+	unsigned char token[BRINE_TOKEN_SIZE]; /* if it is BRINE_LEASE_GRANTED */
+};
+
+#define BRINE_NO_WAIT UINT64_MAX
+
+struct brine_lease_options {
+	const char *namespace_name;
+	uint64_t
+		max_age_ms; /* these two as in struct brine_get_options: what they exclude is absent */
+	uint64_t not_version;
+	uint8_t stale_ok; /* 1: a stale value is a hit; if it comes with a lease, refresh it */
+	uint8_t only_wait; /* 1: never compute, only wait until somebody stores a value */
+	/* Who computes: a number of the caller's choice that is the same in all that one computation asks for,
+	 * its threads and processes included. Where waiting would close a circle of such computations the answer
+	 * is BRINE_LEASE_ALONE. 0: none. */
+	uint64_t holder;
+	/* 0: as long as somebody computes (with only_wait: for ever); BRINE_NO_WAIT: not at all. */
+	uint64_t wait_ms;
+	uint64_t lease_ms; /* the lease ends after so long; 0: with its connection */
+};
+
+enum brine_give_up {
+	BRINE_FAILED =
+		1, /* the next waiter computes; after a second failure in a row, all of them do */
+	BRINE_CANNOT_BE_KEPT =
+		2, /* the result is no value to store: all waiters compute alone */
+};
+
+/* Gives a lease up without a value. BRINE_DONE; BRINE_MISS: it was somebody else's, or over, already. */
+int brine_release(struct brine *brine, const void *key, size_t key_len,
+		  const char *namespace_name, const unsigned char token[BRINE_TOKEN_SIZE],
+		  enum brine_give_up why);
 
 /* ---- scan: the keys of one namespace */
 
@@ -429,6 +534,18 @@ enum brine_command {
 	BRINE_FLUSH = 9,
 	BRINE_STATS = 10,
 	BRINE_SYNC = 11,
+	BRINE_INCR = 12,
+	BRINE_INVALIDATE = 13,
+	BRINE_TAKE = 14,
+	BRINE_BATCH = 15,
+	BRINE_RELEASE = 16,
+	BRINE_RESUME = 17,
+};
+
+/* What a GET asks for beside the value. */
+enum brine_ask {
+	BRINE_ASK_LEASE = 1, /* compute it if it is missing */
+	BRINE_ASK_WAIT = 2,  /* only wait for it */
 };
 
 /* One request, of which only what its command knows is looked at. Everything is borrowed: by brine_many()
@@ -438,38 +555,54 @@ struct brine_request {
 	const char *namespace_name; /* NULL: the handle's; with a wire: "default" */
 	const void *key;
 	size_t key_len;
-	const void *value; /* PUT */
+	const void *value; /* PUT; BATCH: its entries, brine_batch_add() */
 	size_t value_len;
-	uint64_t ttl_ms;  /* PUT, TOUCH: 0 and BRINE_NEVER: for ever */
+	uint64_t ttl_ms;  /* PUT, TOUCH, INCR: 0 and BRINE_NEVER: for ever */
 	uint64_t cost_us; /* PUT */
-	uint64_t version; /* PUT with BRINE_IF_VERSION; DELETE: 0: any */
+	uint64_t version; /* PUT with BRINE_IF_VERSION; DELETE, TAKE: 0: any */
 	uint64_t
 		max_age_ms; /* GET, and so the next two; as in struct brine_get_options */
 	uint64_t not_version;
 	uint64_t refresh_ms;
-	uint32_t codec;     /* PUT */
-	uint8_t kind;       /* PUT */
-	uint8_t condition;  /* PUT */
-	uint8_t ack;        /* PUT, DELETE, TOUCH, FLUSH */
+	uint32_t codec; /* PUT */
+	uint8_t kind;   /* PUT */
+	uint8_t condition; /* PUT; INCR: BRINE_IF_PRESENT; BATCH: not 0 if an entry has one */
+	uint8_t ack;       /* PUT, DELETE, TOUCH, FLUSH, INCR, INVALIDATE, TAKE, BATCH */
 	const void *prefix; /* SCAN, and so the next lines */
 	size_t prefix_len;
 	const void *cursor; /* of the page before; NULL: from the start */
 	size_t cursor_len;
-	uint32_t limit; /* at most 4,096; 0: the daemon's */
+	uint32_t limit;   /* at most 4,096; 0: the daemon's */
+	uint8_t stale_ok; /* GET */
+	uint8_t lease; /* GET: enum brine_ask, 0: just the value; and so the next three */
+	uint8_t give_up;  /* RELEASE: enum brine_give_up */
+	uint64_t wait_ms; /* as in struct brine_lease_options */
+	uint64_t lease_ms;
+	uint64_t holder;            /* RESUME, too */
+	const unsigned char *token; /* PUT (NULL: none), RELEASE, RESUME */
+	uint64_t stale_ms;          /* PUT */
+	const void *tags;           /* PUT, INVALIDATE */
+	size_t tags_len;
+	int64_t delta; /* INCR: what is added, 0 too */
+	int64_t initial;
 };
 
 struct brine_reply {
 	uint64_t token; /* brine_wire_request()'s; brine_many(): the request's index */
 	int result;     /* what the single call would return */
-	/* GET hit: the value. STATS: the text. SCAN: a page of entries, and the next line. Else NULL.
+	/* GET and TAKE hit: the value. STATS: the text. SCAN: a page of entries, and the next line. Else NULL.
 	 * The receiver releases it. */
 	struct brine_value *value;
-	struct brine_meta meta;   /* GET and META hit; PUT: the version alone */
+	struct brine_meta meta;   /* GET, META, TAKE hit; PUT, INCR: the version alone */
 	unsigned char cursor[64]; /* SCAN: where the next page begins */
 	size_t cursor_len;        /* 0: this was the last */
 	uint64_t
 		detail; /* of an error: the limit that was passed, or the field that is not supported */
 	int again; /* of an error: 1 when sending the same request again cannot do it twice */
+	struct brine_lease lease; /* GET that asked for one */
+	int64_t counter;          /* INCR */
+	uint64_t
+		entry; /* of a BATCH's error: which entry it is about, BRINE_UNKNOWN if none */
 };
 
 /* Runs count requests on one connection, many in flight, and fills ret_replies[i] for requests[i]. They are
@@ -537,8 +670,12 @@ int brine_wire_next(struct brine_wire *wire, struct brine_reply *ret_reply);
 void brine_wire_cut(struct brine_wire *wire);
 
 /* When the silence becomes too long: a time on the caller's clock, BRINE_NEVER if nothing is awaited. Once
- * it has passed, the daemon is to be taken for dead: close, and brine_wire_cut(). */
+ * it has passed, call brine_wire_tick(). */
 uint64_t brine_wire_deadline(const struct brine_wire *wire);
+/* 0: go on. Where nothing but GETs with a lease is awaited, which may take any time, it has queued a PING: send
+ * what brine_wire_output() gives, and there is a new deadline. -BRINE_ERROR_TIMED_OUT: the daemon is to be taken
+ * for dead: close, and brine_wire_cut(). */
+int brine_wire_tick(struct brine_wire *wire, uint64_t now_ms);
 
 /* Requests without an answer yet. */
 size_t brine_wire_outstanding(const struct brine_wire *wire);

@@ -12,7 +12,8 @@ static bool
 concerns_connection(int result)
 {
 	return result == -BRINE_ERROR_BAD_PEER || result == -BRINE_ERROR_CUT_OFF ||
-	       result == -BRINE_ERROR_UNREACHABLE || result == -BRINE_ERROR_SHUTTING_DOWN;
+	       result == -BRINE_ERROR_UNREACHABLE || result == -BRINE_ERROR_TIMED_OUT ||
+	       result == -BRINE_ERROR_SHUTTING_DOWN;
 }
 
 int
@@ -43,8 +44,19 @@ call_size(struct brine *brine, int result, uint64_t len)
 static bool
 changes_something(const struct brine_request *request)
 {
-	return request->command == BRINE_PUT || request->command == BRINE_DELETE ||
-	       request->command == BRINE_TOUCH || request->command == BRINE_FLUSH;
+	switch (request->command) {
+	case BRINE_PUT:
+	case BRINE_DELETE:
+	case BRINE_TOUCH:
+	case BRINE_FLUSH:
+	case BRINE_INCR:
+	case BRINE_INVALIDATE:
+	case BRINE_TAKE:
+	case BRINE_BATCH:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static int
@@ -57,10 +69,10 @@ queue(struct brine *brine, const struct brine_request *request, bool streamed)
 	return call_result(brine, error);
 }
 
-/* One attempt. Returns 0 when *ret_reply is filled, or an error. */
+/* One request on one connection. Returns 0 when *ret_reply is filled, or an error. */
 static int
-attempt(struct brine *brine, const struct brine_request *request, bool streamed,
-	struct brine_reply *ret_reply)
+ask(struct brine *brine, const struct brine_request *request, bool streamed,
+    struct brine_reply *ret_reply)
 {
 	int error;
 
@@ -92,6 +104,33 @@ once_more(struct brine *brine, const struct brine_reply *reply, int sent)
 	       (reply->result != -BRINE_ERROR_CUT_OFF && link_await_successor(brine));
 }
 
+/* One attempt: what an older daemon does not know is left away, field by field. Returns as ask(). */
+static int
+attempt(struct brine *brine, const struct brine_request *request, bool streamed,
+	struct brine_reply *ret_reply)
+{
+	int error = 0;
+
+	for (int left = LACKS_MAX; left; left--) {
+		error = ask(brine, request, streamed, ret_reply);
+		if (error || ret_reply->result != -BRINE_ERROR_UNSUPPORTED ||
+		    !ret_reply->again)
+			return error;
+	}
+	return error;
+}
+
+/* The put of a lease was sent twice: that the second one found the token old may be the first one's work. */
+static int
+explain_twice(struct brine *brine)
+{
+	return handle_fail(
+		brine, BRINE_ERROR_CUT_OFF,
+		"the connection to %s broke while a value was published; it was "
+		"stored, or the lease had ended",
+		brine->place.path);
+}
+
 int
 call_request(struct brine *brine, const struct brine_request *request, bool streamed,
 	     struct brine_reply *ret_reply)
@@ -111,14 +150,14 @@ call_request(struct brine *brine, const struct brine_request *request, bool stre
 		if (reply.result == -BRINE_ERROR_CUT_OFF)
 			cut = reply.result;
 	} while (link_may_repeat(&reply) && once_more(brine, &reply, ++sent));
+	if (cut && reply.result == -BRINE_ERROR_OLD_TOKEN)
+		reply.result = explain_twice(brine);
 	*ret_reply = reply;
 	return reply.result;
 }
 
 /* ---- get */
 
-static const struct brine_get_options get_defaults;
-static const struct brine_put_options put_defaults;
 static const struct brine_delete_options delete_defaults;
 static const struct brine_touch_options touch_defaults;
 
@@ -126,16 +165,7 @@ int
 brine_get(struct brine *brine, const void *key, size_t key_len,
 	  const struct brine_get_options *options, struct brine_value **ret_value)
 {
-	const struct brine_get_options *o = options ? options : &get_defaults;
-	struct brine_request request = {
-		.command = BRINE_GET,
-		.namespace_name = o->namespace_name,
-		.key = key,
-		.key_len = key_len,
-		.max_age_ms = o->max_age_ms,
-		.not_version = o->not_version,
-		.refresh_ms = o->refresh_ms,
-	};
+	struct brine_request request = request_of_get(key, key_len, options);
 	struct brine_reply reply;
 	int result;
 
@@ -175,50 +205,61 @@ brine_put(struct brine *brine, const void *key, size_t key_len, const void *valu
 	  size_t value_len, const struct brine_put_options *options,
 	  uint64_t *ret_version)
 {
-	const struct brine_put_options *o = options ? options : &put_defaults;
-	struct brine_request request = {
-		.command = BRINE_PUT,
-		.namespace_name = o->namespace_name,
-		.key = key,
-		.key_len = key_len,
-		.value = value,
-		.value_len = value_len,
-		.ttl_ms = o->ttl_ms,
-		.cost_us = o->cost_us,
-		.version = o->version,
-		.codec = o->codec,
-		.kind = o->kind,
-		.condition = o->condition,
-		.ack = o->ack,
-	};
+	struct brine_request request = request_of_put(key, key_len, options);
 	struct brine_reply reply;
 	int result;
 
 	if (brine->env.disabled)
 		return BRINE_DONE;
+	request.value = value;
+	request.value_len = value_len;
 	result = call_request(brine, &request, false, &reply);
 	if (result == BRINE_DONE && ret_version)
 		*ret_version = reply.meta.version;
 	return call_size(brine, result, value_len);
 }
 
-int
-brine_delete(struct brine *brine, const void *key, size_t key_len,
-	     const struct brine_delete_options *options)
+static struct brine_request
+removal(enum brine_command command, const void *key, size_t key_len,
+	const struct brine_delete_options *options)
 {
 	const struct brine_delete_options *o = options ? options : &delete_defaults;
-	struct brine_request request = {
-		.command = BRINE_DELETE,
+
+	return (struct brine_request){
+		.command = command,
 		.namespace_name = o->namespace_name,
 		.key = key,
 		.key_len = key_len,
 		.version = o->version,
 		.ack = o->ack,
 	};
+}
+
+int
+brine_delete(struct brine *brine, const void *key, size_t key_len,
+	     const struct brine_delete_options *options)
+{
+	struct brine_request request = removal(BRINE_DELETE, key, key_len, options);
 	struct brine_reply reply;
 
 	return brine->env.disabled ? BRINE_DONE
 				   : call_request(brine, &request, false, &reply);
+}
+
+int
+brine_take(struct brine *brine, const void *key, size_t key_len,
+	   const struct brine_delete_options *options, struct brine_value **ret_value)
+{
+	struct brine_request request = removal(BRINE_TAKE, key, key_len, options);
+	struct brine_reply reply;
+	int result;
+
+	if (brine->env.disabled)
+		return BRINE_MISS;
+	result = call_request(brine, &request, false, &reply);
+	if (result == BRINE_HIT)
+		*ret_value = reply.value;
+	return result;
 }
 
 int
@@ -252,6 +293,23 @@ brine_flush(struct brine *brine, const char *namespace_name)
 }
 
 int
+brine_invalidate(struct brine *brine, const void *tags, size_t tags_len,
+		 const char *namespace_name, uint8_t ack)
+{
+	struct brine_request request = {
+		.command = BRINE_INVALIDATE,
+		.namespace_name = namespace_name,
+		.tags = tags,
+		.tags_len = tags_len,
+		.ack = ack,
+	};
+	struct brine_reply reply;
+
+	return brine->env.disabled ? BRINE_DONE
+				   : call_request(brine, &request, false, &reply);
+}
+
+int
 brine_sync(struct brine *brine)
 {
 	struct brine_request request = { .command = BRINE_SYNC };
@@ -263,8 +321,8 @@ brine_sync(struct brine *brine)
 
 /* ---- the daemon itself */
 
-static int
-say_disabled(struct brine *brine)
+int
+call_disabled(struct brine *brine)
 {
 	return handle_fail(brine, BRINE_ERROR_DISABLED,
 			   "Brine is switched off by BRINE_DISABLE=1");
@@ -278,7 +336,7 @@ brine_ping(struct brine *brine, struct brine_daemon *ret_daemon)
 	int result;
 
 	if (brine->env.disabled)
-		return say_disabled(brine);
+		return call_disabled(brine);
 	result = call_request(brine, &request, false, &reply);
 	if (result < 0 || !ret_daemon || !brine->wire)
 		return result;
@@ -295,7 +353,7 @@ brine_stats(struct brine *brine, struct brine_value **ret_text)
 	int result;
 
 	if (brine->env.disabled)
-		return say_disabled(brine);
+		return call_disabled(brine);
 	result = call_request(brine, &request, false, &reply);
 	if (result < 0)
 		return result;

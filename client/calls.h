@@ -10,6 +10,9 @@
 int call_request(struct brine *brine, const struct brine_request *request, bool streamed,
 		 struct brine_reply *ret_reply);
 
+/* The answer of what makes no sense without a daemon: -BRINE_ERROR_DISABLED, and why. */
+int call_disabled(struct brine *brine);
+
 /* Keeps the wire's sentence and gives its result on. */
 int call_result(struct brine *brine, int result);
 

@@ -24,17 +24,7 @@ brine_get_begin(struct brine *brine, const void *key, size_t key_len,
 		const struct brine_get_options *options,
 		struct brine_download **ret_download)
 {
-	static const struct brine_get_options defaults;
-	const struct brine_get_options *o = options ? options : &defaults;
-	struct brine_request request = {
-		.command = BRINE_GET,
-		.namespace_name = o->namespace_name,
-		.key = key,
-		.key_len = key_len,
-		.max_age_ms = o->max_age_ms,
-		.not_version = o->not_version,
-		.refresh_ms = o->refresh_ms,
-	};
+	struct brine_request request = request_of_get(key, key_len, options);
 	struct brine_download *download;
 	struct brine_reply reply;
 	int result;

@@ -350,8 +350,7 @@ wait_ready(struct brine *brine, short events, short *ret_events)
 	struct pollfd poller = { .fd = brine->fd, .events = events };
 	uint64_t deadline = brine_wire_deadline(brine->wire);
 	uint64_t now = handle_now_ms();
-	char what[80];
-	int ready;
+	int ready, error;
 
 	if (now < deadline) {
 		uint64_t left = deadline - now;
@@ -363,9 +362,9 @@ wait_ready(struct brine *brine, short events, short *ret_events)
 		*ret_events = ready > 0 ? poller.revents : 0;
 		return ready < 0 && errno == EINTR ? after_signal(brine) : 0;
 	}
-	snprintf(what, sizeof(what), "the daemon was silent for more than %lld ms",
-		 (long long)(deadline - brine->wire->quiet_since_ms));
-	return give_up(brine, BRINE_ERROR_TIMED_OUT, what);
+	*ret_events = 0;
+	error = brine_wire_tick(brine->wire, now);
+	return error ? lose(brine, error) : 0;
 }
 
 static int
@@ -457,7 +456,7 @@ link_check(struct brine *brine)
 	struct pollfd poller = { .fd = brine->fd, .events = POLLIN };
 	struct brine_reply nobodys;
 
-	if (brine->fd < 0 || brine_wire_outstanding(brine->wire) || !brine->wire->greeted)
+	if (brine->fd < 0 || brine->wire->asked.open)
 		return;
 	if (brine->wire->incoming.open) /* the rest of a value that nobody wanted */
 		return;

@@ -150,12 +150,18 @@ answer_disabled(struct many *many)
 		*reply = (struct brine_reply){ .token = i };
 		switch (many->requests[i].command) {
 		case BRINE_GET:
+			if (many->requests[i].lease)
+				reply->lease.state = BRINE_LEASE_ALONE;
+			reply->result = BRINE_MISS;
+			break;
 		case BRINE_META:
 		case BRINE_SCAN:
+		case BRINE_TAKE:
 			reply->result = BRINE_MISS;
 			break;
 		case BRINE_PING:
 		case BRINE_STATS:
+		case BRINE_INCR:
 			reply->result = -BRINE_ERROR_DISABLED;
 			break;
 		default:

@@ -22,29 +22,6 @@ struct brine_upload {
 	bool disabled;
 };
 
-static struct brine_request
-put_request(const void *key, size_t key_len, uint64_t length,
-	    const struct brine_put_options *options)
-{
-	static const struct brine_put_options defaults;
-	const struct brine_put_options *o = options ? options : &defaults;
-
-	return (struct brine_request){
-		.command = BRINE_PUT,
-		.namespace_name = o->namespace_name,
-		.key = key,
-		.key_len = key_len,
-		.value_len = length,
-		.ttl_ms = o->ttl_ms,
-		.cost_us = o->cost_us,
-		.version = o->version,
-		.codec = o->codec,
-		.kind = o->kind,
-		.condition = o->condition,
-		.ack = o->ack,
-	};
-}
-
 static int
 begin_upload(struct brine *brine, const struct brine_request *request)
 {
@@ -67,10 +44,11 @@ int
 brine_put_begin(struct brine *brine, const void *key, size_t key_len, uint64_t length,
 		const struct brine_put_options *options, struct brine_upload **ret_upload)
 {
-	struct brine_request request = put_request(key, key_len, length, options);
+	struct brine_request request = request_of_put(key, key_len, options);
 	struct brine_upload *upload;
 	int error = 0;
 
+	request.value_len = length;
 	if (!request.namespace_name)
 		request.namespace_name = brine->namespace_name;
 	upload = calloc(1, sizeof(*upload));

@@ -66,7 +66,8 @@ say_hello(struct brine_wire *wire)
 {
 	uint8_t head[FRAME_PREAMBLE_SIZE + REQUEST_HEADER_MAX];
 	struct message message = { 0 };
-	struct asked asked = { .command = COMMAND_HELLO, .flags = ASKED_REPEATABLE };
+	struct asked asked = { .command = COMMAND_HELLO,
+			       .flags = ASKED_REPEATABLE | ASKED_OURS };
 	uint32_t id;
 	size_t len;
 
@@ -104,6 +105,7 @@ prepare(struct brine_wire *wire, const struct brine_request *request, uint64_t n
 				 : why);
 		return error;
 	}
+	lacks_apply(&wire->lacks, request->command, ret_message);
 	error = queue_result(wire, asked_reserve(&wire->asked));
 	if (!error && brine_wire_outstanding(wire) == 0)
 		wire->quiet_since_ms = now_ms;
@@ -114,7 +116,9 @@ static uint8_t
 asked_flags(const struct brine_request *request)
 {
 	return (request_repeatable(request) ? ASKED_REPEATABLE : 0) |
-	       (request_waits_for_disk(request) ? ASKED_DISK : 0);
+	       (request_waits_for_disk(request) ? ASKED_DISK : 0) |
+	       (request_parks(request) ? ASKED_PARKS : 0) |
+	       (request->command == BRINE_GET && request->lease ? ASKED_LEASE : 0);
 }
 
 static int
@@ -123,7 +127,7 @@ queue_request(struct brine_wire *wire, const struct brine_request *request,
 {
 	uint8_t head[FRAME_PREAMBLE_SIZE + REQUEST_HEADER_MAX];
 	struct message message;
-	bool put = request->command == BRINE_PUT;
+	bool put = request->command == BRINE_PUT || request->command == BRINE_BATCH;
 	uint64_t value_len = put ? request->value_len : 0;
 	enum frame_mark mark;
 	size_t len;
@@ -158,6 +162,13 @@ wire_request_streamed(struct brine_wire *wire, const struct brine_request *reque
 		      uint64_t token, uint64_t now_ms)
 {
 	return queue_request(wire, request, token, ASKED_STREAMED, now_ms);
+}
+
+int
+wire_resume(struct brine_wire *wire, const struct brine_request *request, unsigned place,
+	    uint64_t now_ms)
+{
+	return queue_request(wire, request, place, ASKED_OURS, now_ms);
 }
 
 int
@@ -268,10 +279,37 @@ brine_wire_deadline(const struct brine_wire *wire)
 	return wire->quiet_since_ms + (uint64_t)timeout;
 }
 
+/* While gets are parked, an answer to this shows that the daemon lives. Returns false where it cannot be asked: after
+ * GOAWAY, when it answers what is parked, or behind a queue that it does not take. */
+static bool
+queue_ping(struct brine_wire *wire, uint64_t now_ms)
+{
+	static const struct brine_request ping = { .command = BRINE_PING };
+
+	if (queue_request(wire, &ping, 0, ASKED_OURS, now_ms))
+		return false;
+	wire->quiet_since_ms = now_ms;
+	return true;
+}
+
+int
+brine_wire_tick(struct brine_wire *wire, uint64_t now_ms)
+{
+	uint64_t deadline = brine_wire_deadline(wire);
+
+	if (deadline == BRINE_NEVER || now_ms < deadline)
+		return 0;
+	if (wire->asked.open == wire->asked.parked && queue_ping(wire, now_ms))
+		return 0;
+	return wire_break(wire, BRINE_ERROR_TIMED_OUT,
+			  "the daemon was silent for more than %lld ms",
+			  (long long)(deadline - wire->quiet_since_ms));
+}
+
 size_t
 brine_wire_outstanding(const struct brine_wire *wire)
 {
-	return wire->asked.open - (asked_find(&wire->asked, 0) && !wire->greeted ? 1 : 0);
+	return wire->asked.open - wire->asked.ours;
 }
 
 int

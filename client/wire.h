@@ -6,6 +6,7 @@
 
 #include "client/asked.h"
 #include "client/brine.h"
+#include "client/lacks.h"
 #include "client/outgoing.h"
 #include "client/request.h"
 #include "proto/frame.h"
@@ -53,6 +54,8 @@ struct brine_wire {
 	uint32_t upload_id;
 	uint32_t last_id; /* GOAWAY's */
 	struct brine_daemon daemon;
+	struct lacks lacks;
+	uint64_t not_resumed; /* bit n: the RESUME of place n was refused */
 	char message[WIRE_MESSAGE_MAX];
 	/* A streamed put's first frame waits here for its first segment. */
 	size_t head_len;
@@ -63,6 +66,10 @@ struct brine_wire {
  * with its header, value NULL. */
 int wire_request_streamed(struct brine_wire *wire, const struct brine_request *request,
 			  uint64_t token, uint64_t now_ms);
+
+/* Queues a RESUME of whose answer only `not_resumed` tells; place is 0 to 63. */
+int wire_resume(struct brine_wire *wire, const struct brine_request *request,
+		unsigned place, uint64_t now_ms);
 
 /* A PUT whose value comes in segments (request->value NULL, value_len the length or BRINE_UNKNOWN). Until its
  * last segment nothing else can be queued. */

@@ -26,11 +26,13 @@ def struct(name, *fields):
 
 
 Meta = struct("Meta", ("version", u64), ("length", u64), ("age_ms", u64), ("ttl_left_ms", u64),
-              ("cost_us", u64), ("codec", u32), ("kind", u32), ("writer_uid", u32))
+              ("cost_us", u64), ("stale_ms", u64), ("codec", u32), ("kind", u32),
+              ("writer_uid", u32))
 GetOptions = struct("GetOptions", ("namespace_name", text), ("max_age_ms", u64),
-                    ("not_version", u64), ("refresh_ms", u64))
+                    ("not_version", u64), ("refresh_ms", u64), ("stale_ok", u8))
 PutOptions = struct("PutOptions", ("namespace_name", text), ("ttl_ms", u64), ("cost_us", u64),
-                    ("version", u64), ("codec", u32), ("kind", u8), ("condition", u8), ("ack", u8))
+                    ("version", u64), ("codec", u32), ("kind", u8), ("condition", u8), ("ack", u8),
+                    ("stale_ms", u64), ("tags", text), ("tags_len", size_t), ("token", text))
 DeleteOptions = struct("DeleteOptions", ("namespace_name", text), ("version", u64), ("ack", u8))
 TouchOptions = struct("TouchOptions", ("namespace_name", text), ("ttl_ms", u64), ("ack", u8))
 ScanOptions = struct("ScanOptions", ("namespace_name", text), ("prefix", text),
