@@ -180,7 +180,7 @@ adopt(struct brine *brine, const struct place *place, int fd, uint32_t server_ui
 			brine, BRINE_ERROR_NOT_TRUSTED,
 			"the daemon at %s runs as uid %u, and this process, uid %u, trusts its "
 			"own and root's only; if that is right, trust uid %u by the option "
-			"server_uid",
+			"server_uid (brine: --trust-uid)",
 			place->path, server_uid, (unsigned)brine->uid, server_uid);
 	}
 	if (brine_wire_new(&options, &brine->wire)) {

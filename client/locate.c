@@ -80,7 +80,7 @@ locate_read(const char *socket, struct locate_env *ret_env)
 {
 	struct locate_env env = { .system_socket = LOCATE_SYSTEM_SOCKET };
 
-	if (read_socket(socket, &env) || read_path("BRINE_DATA", &env.data) ||
+	if (read_socket(socket, &env) || read_text("BRINE_DATA", &env.data) ||
 	    read_path("XDG_CACHE_HOME", &env.cache) ||
 	    read_path("XDG_RUNTIME_DIR", &env.runtime) ||
 	    read_path("XDG_CONFIG_HOME", &env.config) || read_path("HOME", &env.home) ||
@@ -228,6 +228,12 @@ choose_data(const struct locate_env *env, uid_t uid, struct places *places)
 		snprintf(places->why, sizeof(places->why),
 			 "no data directory: HOME is not set, and uid %u has no account",
 			 (unsigned)uid);
+		return;
+	}
+	/* Another directory than the one that was meant would be a surprise. */
+	if (places->data[0] != '/') {
+		snprintf(places->why, sizeof(places->why),
+			 "BRINE_DATA is not an absolute path: %.150s", places->data);
 		return;
 	}
 	places->data_usable = data_usable(places->data, uid, &remote, places->why);

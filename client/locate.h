@@ -14,7 +14,7 @@
 /* What the environment said when the handle was made. Strings are owned; NULL where nothing was said. */
 struct locate_env {
 	char *socket; /* BRINE_SOCKET, or the caller's argument; absolute */
-	char *data;   /* BRINE_DATA; absolute */
+	char *data;   /* BRINE_DATA */
 	char *cache;  /* XDG_CACHE_HOME; absolute */
 	char *runtime;
 	char *config; /* XDG_CONFIG_HOME: only handed on to a daemon that is started */

@@ -174,10 +174,16 @@ start_locked(const struct start *start, int folder, int stamp, uint64_t deadline
 	fail(why, size, "%s ended at once, its log says: %s", program,
 	     line[0] ? line : "(nothing)");
 	remember_failure(stamp, why);
-	fail(why, size,
-	     "%s ended at once; the last line of %s/" LAUNCH_LOG
-	     " is \"%s\"; try `%s` by hand",
-	     program, start->data, line, program);
+	if (line[0])
+		fail(why, size,
+		     "%s ended at once; the last line of %s/" LAUNCH_LOG
+		     " is \"%s\"; try `%s` by hand",
+		     program, start->data, line, program);
+	else
+		fail(why, size,
+		     "%s ended at once, with nothing in %s/" LAUNCH_LOG
+		     " (is the disk full?); try `%s` by hand",
+		     program, start->data, program);
 	return -1;
 }
 
@@ -204,8 +210,8 @@ open_folder(const struct start *start, char *why, size_t size)
 	int folder;
 
 	if (!make_folder(start->data))
-		return fail(why, size, "cannot make %s: %s", start->data,
-			    strerror(errno));
+		return fail(why, size, "cannot make %s: %s; name another with BRINE_DATA",
+			    start->data, strerror(errno));
 	folder = open(start->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
 		return fail(why, size, "cannot open %s: %s", start->data,

@@ -64,7 +64,8 @@ daemon_main(void)
 	if (!folder || chdir("/") || log_facts())
 		return 1;
 	if (access("/dev/null", F_OK) || strstr(folder, "broken")) {
-		fprintf(stderr, "first line\nbrined: the disk is on fire\n\n");
+		if (!strstr(folder, "mute"))
+			fprintf(stderr, "first line\nbrined: the disk is on fire\n\n");
 		return 1;
 	}
 	if (chdir(folder))
@@ -258,6 +259,63 @@ a_failed_start_quotes_the_log_and_is_not_tried_again_at_once(void **state)
 	assert_non_null(strstr(brine_message(brine), "the disk is on fire"));
 	assert_non_null(strstr(brine_message(brine), "s ago"));
 	assert_int_equal(size_of(&home, "brined.log"), log);
+	brine_close(&brine);
+	home_remove(&home);
+}
+
+static void
+a_start_that_left_no_word_is_told_without_one(void **state)
+{
+	struct home home;
+	struct brine *brine;
+
+	(void)state;
+	if (system_daemon())
+		skip();
+	home_make(&home);
+	strcat(home.data, "-broken-mute");
+	setenv("BRINE_DATA", home.data, 1);
+	brine = open_starting(&home);
+	assert_int_equal(brine_ping(brine, NULL), -BRINE_ERROR_UNREACHABLE);
+	assert_non_null(strstr(brine_message(brine), "ended at once, with nothing in"));
+	assert_null(strstr(brine_message(brine), "\"\""));
+	brine_close(&brine);
+	home_remove(&home);
+}
+
+static void
+a_data_directory_that_is_no_absolute_path_is_told_and_no_other_taken(void **state)
+{
+	struct home home;
+	struct brine *brine;
+
+	(void)state;
+	if (system_daemon())
+		skip();
+	home_make(&home);
+	setenv("BRINE_DATA", "data", 1);
+	brine = open_starting(&home);
+	assert_int_equal(brine_ping(brine, NULL), -BRINE_ERROR_UNREACHABLE);
+	assert_non_null(
+		strstr(brine_message(brine), "BRINE_DATA is not an absolute path: data"));
+	brine_close(&brine);
+	home_remove(&home);
+}
+
+static void
+a_data_directory_that_cannot_be_made_says_how_to_name_another(void **state)
+{
+	struct home home;
+	struct brine *brine;
+
+	(void)state;
+	if (system_daemon())
+		skip();
+	home_make(&home);
+	setenv("BRINE_DATA", "/proc/brine", 1); /* where not even root makes one */
+	brine = open_starting(&home);
+	assert_int_equal(brine_ping(brine, NULL), -BRINE_ERROR_UNREACHABLE);
+	assert_non_null(strstr(brine_message(brine), "with BRINE_DATA"));
 	brine_close(&brine);
 	home_remove(&home);
 }
@@ -545,6 +603,11 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 			a_failed_start_quotes_the_log_and_is_not_tried_again_at_once),
 		cmocka_unit_test(a_program_that_cannot_run_is_named),
+		cmocka_unit_test(a_start_that_left_no_word_is_told_without_one),
+		cmocka_unit_test(
+			a_data_directory_that_is_no_absolute_path_is_told_and_no_other_taken),
+		cmocka_unit_test(
+			a_data_directory_that_cannot_be_made_says_how_to_name_another),
 		cmocka_unit_test(
 			an_environment_that_is_too_long_fails_the_start_and_closes_nothing),
 		cmocka_unit_test(a_long_log_is_rotated_before_a_start),
