@@ -1,6 +1,7 @@
 /* download.c - values that come down in pieces. A download borrows its handle and keeps it to itself.
  * One thread at a time. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -140,27 +141,39 @@ brine_get_end(struct brine_download **download)
 
 /* ---- down to a descriptor */
 
+/* A write failed. Returns 0 when it may be tried again, or an error. */
+static int
+excuse_sink(struct brine *brine, int fd)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLOUT };
+
+	if (errno == EAGAIN && poll(&poller, 1, -1) >= 0)
+		return 0;
+	if (errno != EINTR)
+		return handle_fail(brine, BRINE_ERROR_SINK_FAILED,
+				   "writing the value failed: %s", strerror(errno));
+	if (handle_interrupted(brine))
+		return handle_fail(brine, BRINE_ERROR_INTERRUPTED,
+				   "writing the value was broken off");
+	return 0;
+}
+
 static int
 write_sink(struct brine *brine, int fd, const char *bytes, size_t len)
 {
 	ssize_t written;
+	int error = 0;
 
-	while (len) {
+	while (len && !error) {
 		written = write(fd, bytes, len);
-		if (written >= 0) {
-			bytes += written;
-			len -= (size_t)written;
-		} else if (errno != EINTR) {
-			return handle_fail(brine, BRINE_ERROR_SINK_FAILED,
-					   "writing the value failed: %s",
-					   strerror(errno));
-		} else if (brine->interrupted &&
-			   brine->interrupted(brine->interrupted_arg)) {
-			return handle_fail(brine, BRINE_ERROR_INTERRUPTED,
-					   "writing the value was broken off");
+		if (written < 0) {
+			error = excuse_sink(brine, fd);
+			continue;
 		}
+		bytes += written;
+		len -= (size_t)written;
 	}
-	return 0;
+	return error;
 }
 
 static int

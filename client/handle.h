@@ -55,6 +55,13 @@ struct brine {
 	char message[HANDLE_MESSAGE_MAX];
 };
 
+/* After a wait that a signal interrupted: shall it end? */
+static inline bool
+handle_interrupted(const struct brine *brine)
+{
+	return brine->interrupted && brine->interrupted(brine->interrupted_arg);
+}
+
 /* Keeps the sentence for brine_message(). Returns -error. */
 int handle_fail(struct brine *brine, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -219,72 +219,98 @@ brine_put_abort(struct brine_upload **upload)
 
 /* ---- up from a descriptor */
 
+/* Waits until the source has something, or an error to tell, but no longer than until the time is over or a
+ * signal came. Returns 1, 0 when it should be asked again, or an error. */
+static int
+await_source(struct brine *brine, int fd, int timeout_ms)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLIN };
+	int ready = poll(&poller, 1, timeout_ms);
+
+	if (ready >= 0)
+		return ready;
+	if (errno != EINTR)
+		return 1; /* it shows in read(), too */
+	if (handle_interrupted(brine))
+		return handle_fail(brine, BRINE_ERROR_INTERRUPTED,
+				   "reading the value was broken off");
+	return 0;
+}
+
+/* One read. Returns the bytes (0: none yet, or the end), or an error. */
+static int64_t
+read_some(struct brine *brine, int fd, char *to, size_t size, bool *ret_ended)
+{
+	ssize_t bytes = read(fd, to, size);
+
+	*ret_ended = bytes == 0;
+	if (bytes >= 0)
+		return bytes;
+	if (errno == EAGAIN || (errno == EINTR && !handle_interrupted(brine)))
+		return 0;
+	if (errno == EINTR)
+		return handle_fail(brine, BRINE_ERROR_INTERRUPTED,
+				   "reading the value was broken off");
+	return handle_fail(brine, BRINE_ERROR_SOURCE_FAILED,
+			   "reading the value failed: %s; nothing was stored",
+			   strerror(errno));
+}
+
 /* Reads on until the buffer is full or the source ends. Returns the bytes, or an error. */
 static int64_t
 read_source(struct brine *brine, int fd, char *to, size_t size)
 {
 	size_t have = 0;
-	ssize_t bytes;
+	bool ended = false;
+	int64_t bytes;
+	int ready;
 
-	while (have < size) {
-		bytes = read(fd, to + have, size - have);
-		if (bytes == 0)
-			break;
-		if (bytes > 0)
-			have += (size_t)bytes;
-		else if (errno != EINTR)
-			return handle_fail(
-				brine, BRINE_ERROR_SOURCE_FAILED,
-				"reading the value failed: %s; nothing was stored",
-				strerror(errno));
-		else if (brine->interrupted && brine->interrupted(brine->interrupted_arg))
-			return handle_fail(brine, BRINE_ERROR_INTERRUPTED,
-					   "reading the value was broken off");
+	while (have < size && !ended) {
+		bytes = read_some(brine, fd, to + have, size - have, &ended);
+		if (bytes < 0)
+			return bytes;
+		have += (size_t)bytes;
+		ready = bytes || ended ? 1 : await_source(brine, fd, -1);
+		if (ready < 0)
+			return ready;
 	}
 	return (int64_t)have;
 }
 
 /* Waits for the source; keeps the daemon's patience meanwhile. */
 static int
-await_source(struct brine_upload *upload, int fd)
+await_patiently(struct brine_upload *upload, int fd)
 {
-	struct pollfd poller = { .fd = fd, .events = POLLIN };
-	int error = check_upload(upload);
+	int ready, error = check_upload(upload);
 
-	/* A regular file is always ready, and an error of poll() shows in read(). */
-	while (!error && poll(&poller, 1, SOURCE_PATIENCE_MS) == 0)
+	while (!error) {
+		ready = await_source(upload->brine, fd, SOURCE_PATIENCE_MS);
+		if (ready)
+			return ready < 0 ? ready : 0;
 		error = send_segment(upload, FRAME_MORE, NULL, 0);
+	}
 	return error;
 }
 
 static int
 copy_source(struct brine_upload *upload, int fd, char *buffer)
 {
-	ssize_t bytes;
-	int error;
+	bool ended = false;
+	int64_t bytes;
+	int error = 0;
 
-	for (;;) {
-		error = await_source(upload, fd);
+	while (!error && !ended) {
+		error = await_patiently(upload, fd);
 		if (error)
 			return error;
 		/* One read, not a full buffer: what is there goes on at once. */
-		bytes = read(fd, buffer, SOURCE_BUFFER);
-		if (bytes == 0)
-			return 0;
+		bytes = read_some(upload->brine, fd, buffer, SOURCE_BUFFER, &ended);
+		if (bytes < 0)
+			return (int)bytes;
 		if (bytes > 0)
 			error = brine_put_write(upload, buffer, (size_t)bytes);
-		else if (errno != EINTR && errno != EAGAIN)
-			error = handle_fail(
-				upload->brine, BRINE_ERROR_SOURCE_FAILED,
-				"reading the value failed: %s; nothing was stored",
-				strerror(errno));
-		else if (errno == EINTR && upload->brine->interrupted &&
-			 upload->brine->interrupted(upload->brine->interrupted_arg))
-			error = handle_fail(upload->brine, BRINE_ERROR_INTERRUPTED,
-					    "reading the value was broken off");
-		if (error)
-			return error;
 	}
+	return error;
 }
 
 /* How much a regular file will give from here on, read being what it gave already. */

@@ -1,7 +1,9 @@
 /* test_client_streams.c - values in pieces, and many requests at once, against the tests' own daemon. */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -435,6 +437,159 @@ a_source_or_sink_that_fails_is_named(void **state)
 	free(bytes);
 }
 
+/* ---- descriptors that keep us waiting */
+
+/* What the next poll() of this descriptor alone does first; -1 makes it interrupted by a signal. */
+static struct {
+	int fd;
+	int (*act)(void);
+} at_poll = { .fd = -1 };
+
+int
+poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	struct timespec limit = { .tv_sec = timeout_ms / 1000,
+				  .tv_nsec = timeout_ms % 1000 * 1000000 };
+	struct pollfd *volatile asked = fds; /* which glibc's header calls write-only */
+
+	if (count == 1 && asked->fd == at_poll.fd) {
+		at_poll.fd = -1;
+		if (at_poll.act()) {
+			errno = EINTR;
+			return -1;
+		}
+	}
+	return ppoll(fds, count, timeout_ms < 0 ? NULL : &limit, NULL);
+}
+
+static int pipe_ends[2];
+
+static int
+interrupt_it(void)
+{
+	return -1;
+}
+
+static int
+write_all_of_it(void)
+{
+	assert_int_equal(write(pipe_ends[1], "late", 4), 4);
+	close(pipe_ends[1]);
+	return 0;
+}
+
+static int
+read_some_of_it(void)
+{
+	char bytes[8192];
+
+	assert_int_equal(read(pipe_ends[0], bytes, sizeof(bytes)), sizeof(bytes));
+	return 0;
+}
+
+static int
+yes(void *arg)
+{
+	(void)arg;
+	return 1;
+}
+
+static void
+a_signal_ends_the_wait_for_a_silent_source(void **state)
+{
+	struct fake fake;
+	struct brine_options options = { .socket = fake.path, .interrupted = yes };
+	struct brine *brine;
+
+	(void)state;
+	fake_start(&fake, NULL, NULL);
+	assert_int_equal(brine_open(&options, &brine), 0);
+	assert_int_equal(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK), 0);
+	at_poll.fd = pipe_ends[0];
+	at_poll.act = interrupt_it;
+	assert_int_equal(brine_put_fd(brine, "k", 1, pipe_ends[0], NULL, NULL),
+			 -BRINE_ERROR_INTERRUPTED);
+	assert_int_equal(brine_get_fd(brine, "k", 1, -1, NULL, NULL), BRINE_MISS);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
+static void
+a_signal_ends_the_wait_for_the_rest_of_a_large_source(void **state)
+{
+	unsigned char *bytes = make_bytes(FRAME_SEGMENT_MAX);
+	struct fake fake;
+	struct brine_options options = { .socket = fake.path, .interrupted = yes };
+	struct brine *brine;
+
+	(void)state;
+	fake_start(&fake, NULL, NULL);
+	assert_int_equal(brine_open(&options, &brine), 0);
+	assert_int_equal(pipe2(pipe_ends, O_CLOEXEC), 0);
+	assert_true(fcntl(pipe_ends[1], F_SETPIPE_SZ, FRAME_SEGMENT_MAX) > 0);
+	assert_int_equal(write(pipe_ends[1], bytes, FRAME_SEGMENT_MAX),
+			 FRAME_SEGMENT_MAX);
+	at_poll.fd = pipe_ends[0];
+	at_poll.act = interrupt_it;
+	alarm(20); /* missed, the signal leaves a read() that never ends */
+	assert_int_equal(brine_put_fd(brine, "k", 1, pipe_ends[0], NULL, NULL),
+			 -BRINE_ERROR_INTERRUPTED);
+	alarm(0);
+	assert_int_equal(brine_get_fd(brine, "k", 1, -1, NULL, NULL), BRINE_MISS);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	brine_close(&brine);
+	fake_stop(&fake);
+	free(bytes);
+}
+
+static void
+a_source_that_does_not_block_is_waited_for(void **state)
+{
+	struct fake fake;
+	struct brine *brine;
+
+	(void)state;
+	fake_start(&fake, NULL, NULL);
+	brine = open_at(&fake);
+	assert_int_equal(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK), 0);
+	at_poll.fd = pipe_ends[0];
+	at_poll.act = write_all_of_it;
+	assert_int_equal(brine_put_fd(brine, "k", 1, pipe_ends[0], NULL, NULL),
+			 BRINE_DONE);
+	expect(brine, "k", "late", 4);
+	close(pipe_ends[0]);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
+static void
+a_sink_that_does_not_block_is_waited_for(void **state)
+{
+	unsigned char *bytes = make_bytes(16384);
+	struct fake fake;
+	struct brine *brine;
+
+	(void)state;
+	fake_start(&fake, NULL, NULL);
+	brine = open_at(&fake);
+	assert_int_equal(brine_put(brine, "k", 1, bytes, 8192, NULL, NULL), BRINE_DONE);
+	assert_int_equal(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK), 0);
+	while (write(pipe_ends[1], bytes, 16384) > 0)
+		;
+	at_poll.fd = pipe_ends[1];
+	at_poll.act = read_some_of_it;
+	assert_int_equal(brine_get_fd(brine, "k", 1, pipe_ends[1], NULL, NULL),
+			 BRINE_HIT);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	brine_close(&brine);
+	fake_stop(&fake);
+	free(bytes);
+}
+
 /* ---- many */
 
 #define MANY 2000
@@ -576,6 +731,10 @@ main(void)
 		cmocka_unit_test(a_file_goes_in_and_comes_out_whole),
 		cmocka_unit_test(a_pipe_is_stored_to_its_end),
 		cmocka_unit_test(a_source_or_sink_that_fails_is_named),
+		cmocka_unit_test(a_signal_ends_the_wait_for_a_silent_source),
+		cmocka_unit_test(a_signal_ends_the_wait_for_the_rest_of_a_large_source),
+		cmocka_unit_test(a_source_that_does_not_block_is_waited_for),
+		cmocka_unit_test(a_sink_that_does_not_block_is_waited_for),
 		cmocka_unit_test(many_requests_get_their_own_answers),
 		cmocka_unit_test(
 			many_go_on_after_a_broken_connection_but_for_what_must_not_be_repeated),
