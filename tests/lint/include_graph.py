@@ -17,7 +17,7 @@ FOLDERS = ("proto", "conf", "daemon", "client", "tests")
 # The daemon, bottom up.
 LEVELS = [
     {"clock", "limit", "log", "pace", "recency"},  # include nothing of ours
-    {"record", "datadir"},
+    {"record", "datadir", "deadlines"},
     {"store_lmdb"},  # the inside of the store, for its own parts
     {"snapshot", "store", "write"},
     {"identity", "namespace"},
@@ -25,8 +25,9 @@ LEVELS = [
     {"apply", "expiry", "policy", "reclaim"},
     {"room"},
     {"lease", "pending", "reader", "writer"},
+    {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
-    {"cache", "decide", "listing", "lookup", "parking", "request", "startup",
+    {"cache", "decide", "leasing", "listing", "lookup", "parking", "request", "startup",
      "transfer"},
     {"counters", "input", "listener", "notify", "place", "settings", "stream"},
     {"outbox"},
@@ -45,8 +46,8 @@ LEVELS = [
 ]
 # The parts behind a front door see it as well.
 PARTS = {
-    "daemon/cache.h": {"cache_core", "decide", "listing", "lookup", "parking", "request",
-                       "startup", "transfer"},
+    "daemon/cache.h": {"cache_core", "decide", "leasing", "listing", "lookup", "parking",
+                       "request", "startup", "transfer"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},
 }
 # And these headers are for the parts alone.
