@@ -272,6 +272,8 @@ cache_turn_begin(struct cache *cache)
 void
 cache_turn_end(struct cache *cache)
 {
+	lease_tick(cache->leases, cache->now_ns);
+	core_answer_told(cache);
 	snapshot_release(cache->snapshot);
 	if (commit_due(cache))
 		core_submit(cache);
@@ -280,9 +282,14 @@ cache_turn_end(struct cache *cache)
 uint64_t
 cache_deadline_ns(const struct cache *cache)
 {
+	uint64_t at_ns = lease_deadline_ns(cache->leases), commit_ns;
+
+	if (lease_anybody_told(cache->leases))
+		return 0;
 	if (!cache->writer_idle || !pending_gathers(cache->pending))
-		return UINT64_MAX;
-	return pending_gathering_ns(cache->pending) + cache->config.commit_delay_ns;
+		return at_ns;
+	commit_ns = pending_gathering_ns(cache->pending) + cache->config.commit_delay_ns;
+	return commit_ns < at_ns ? commit_ns : at_ns;
 }
 
 struct parked *
@@ -371,6 +378,7 @@ cache_wake(struct cache *cache)
 	snapshot_release(cache->snapshot);
 	take_jobs(cache);
 	take_news(cache);
+	core_answer_told(cache);
 	pending_settle(cache->pending, barrier(cache), core_settled, cache);
 	release_chunks(cache);
 	if (cache->on_room && pending_bytes(cache->pending) < before)

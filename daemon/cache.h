@@ -20,11 +20,13 @@ struct cache;
 struct upload;
 struct download;
 struct payer;
+struct peer;
 
 /* Values up to this size come and go in one piece; larger ones are streamed in parts of it. */
 #define CACHE_PART_MAX FRAME_SEGMENT_MAX
 
 #define TTL_NEVER UINT64_MAX
+#define CACHE_TOKEN_SIZE 16
 
 struct cache_config {
 	const char *path;          /* the data directory, absolute; used at open only */
@@ -73,6 +75,13 @@ struct answer {
 	struct slice value;
 	void *owner;
 	struct download *download;
+
+	/* GET: what came of asking for a lease (enum lease_reply), and its token; and, of a hit, whether it
+	 * is past its time to live. */
+	uint8_t lease;
+	bool stale;
+	uint64_t stale_ms;
+	uint8_t token[CACHE_TOKEN_SIZE];
 
 	/* SCAN: where to go on (len 0: finished), borrowed like value. */
 	struct slice cursor;
@@ -125,8 +134,27 @@ void payer_release(struct payer **payer);
 bool cache_admits(struct cache *cache, const struct payer *payer, size_t bytes);
 void cache_on_room(struct cache *cache, void (*on_room)(void *arg), void *arg);
 
+/* The process at the other end of one connection, as far as leases need it. NULL: no memory. */
+struct peer *cache_peer_new(struct cache *cache, uint32_t uid);
+/* Its connection is gone: its leases pass on. NULL is fine. */
+void cache_peer_free(struct cache *cache, struct peer **peer);
+/* It ended, but somebody else still has its connection. */
+void cache_peer_died(struct cache *cache, struct peer *peer);
+bool cache_peer_holds(const struct peer *peer);
+/* Requests of its connection that wait for somebody to compute. */
+size_t cache_peer_waiting(const struct peer *peer);
+
+/* The daemon is about to leave: who waits for a lease is told to ask again, and nobody is granted one. */
+void cache_leave(struct cache *cache);
+
 struct get {
 	struct target target;
+	struct peer *peer;     /* who asks; with lease */
+	enum lease_wish lease; /* what to do when it is absent */
+	uint64_t holder;       /* with lease; 0: not said */
+	uint64_t wait_ms;      /* with lease; TTL_NEVER: as long as somebody computes */
+	uint64_t lease_ms; /* with LEASE_WISH_COMPUTE; 0: as long as its holder lives */
+	bool stale_ok; /* past its time to live, inside its stale window, it is good enough */
 	uint64_t max_age_ms;  /* TTL_NEVER: any */
 	uint64_t not_version; /* 0: none */
 	bool refresh;         /* start the TTL anew */
@@ -143,7 +171,11 @@ struct put {
 	uint64_t ttl_ms; /* TTL_NEVER */
 	uint32_t codec;
 	uint8_t object_kind; /* enum object_kind; a counter's value has 8 bytes (the caller checks) */
-	uint64_t cost_us; /* 0: not said */
+	uint64_t cost_us;      /* 0: not said */
+	uint64_t stale_for_ms; /* after the TTL */
+	bool tokened;
+	uint8_t token
+		[CACHE_TOKEN_SIZE]; /* with tokened: of the lease that it publishes */
 	enum condition condition;
 	uint64_t version; /* with CONDITION_VERSION */
 	enum ack ack;
@@ -187,6 +219,13 @@ int cache_delete(struct cache *cache, const struct target *target, uint64_t only
 		 enum ack ack, const struct later *later, struct answer *ret_answer);
 int cache_touch(struct cache *cache, const struct target *target, uint64_t ttl_ms,
 		enum ack ack, const struct later *later, struct answer *ret_answer);
+/* Neither waits. Whose lease it was is asked of the token. ANSWER_MISS: it is old. */
+int cache_release(struct cache *cache, const struct target *target,
+		  const uint8_t token[static CACHE_TOKEN_SIZE], enum give_up why,
+		  struct answer *ret_answer);
+int cache_resume(struct cache *cache, const struct target *target, struct peer *peer,
+		 const uint8_t token[static CACHE_TOKEN_SIZE], uint64_t holder,
+		 struct answer *ret_answer);
 /* target.key is not used. */
 int cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 		const struct later *later, struct answer *ret_answer);

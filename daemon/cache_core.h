@@ -5,6 +5,7 @@
 
 #include "daemon/cache.h"
 #include "daemon/identity.h"
+#include "daemon/lease.h"
 #include "daemon/pending.h"
 #include "daemon/reader.h"
 #include "daemon/recency.h"
@@ -65,7 +66,8 @@ struct op {
 	struct slice value;    /* OP_PUT; borrowed */
 	struct upload *upload; /* OP_PUBLISH; owned */
 	struct later later;
-	bool waited; /* parked once already */
+	bool waited;            /* parked once already */
+	uint64_t wait_until_ns; /* OP_GET with a lease */
 };
 
 struct scan_page {
@@ -100,6 +102,7 @@ struct parked {
 	uint64_t number;        /* the commit of this change is waited for */
 	struct read_job *job;   /* NULL unless a reader is asked; owned */
 	struct scan_page *page; /* OP_SCAN; owned */
+	struct waiter waiter;   /* OP_GET, while it stands in line */
 	uint8_t borrowed[];     /* what the op's slices point to */
 };
 
@@ -123,6 +126,7 @@ struct cache {
 	struct writer *writer;
 	struct readers *readers;
 	struct pending *pending;
+	struct leases *leases;
 	struct names names;
 
 	uint64_t max_size;
@@ -265,6 +269,18 @@ int op_wait_for_reader(struct cache *cache, struct op *op, bool value_wanted,
 int op_answer_later(struct cache *cache, const struct later *later,
 		    struct answer *answer);
 
+/* ---- leasing.c ---- */
+
+/* The key is absent for this get, which asks for a lease. Returns CACHE_NOW and the answer, or CACHE_LATER: it
+ * waits. */
+int op_ask_lease(struct cache *cache, struct op *op, struct answer *ret_answer);
+/* A stale value is about to be given out: is this caller the one to refresh it? */
+void op_offer_refresh(struct cache *cache, struct op *op, struct answer *answer);
+/* Is the put's token old, if it has one? */
+bool op_token_old(const struct cache *cache, const struct op *op);
+/* Answers some of those who were told something; the rest has its turn next. */
+void core_answer_told(struct cache *cache);
+
 /* ---- lookup.c ---- */
 
 enum find_result op_find(struct cache *cache, const struct op *op, bool value_wanted,
@@ -277,6 +293,8 @@ enum find_result op_find_in_job(struct cache *cache, const struct op *op,
 
 int op_decide(struct cache *cache, struct op *op, struct found *found,
 	      struct answer *ret_answer);
+/* One who waited has to compute after all. */
+void core_count_waited_miss(struct cache *cache, struct op *op);
 
 /* ---- listing.c ---- */
 

@@ -30,7 +30,7 @@ struct change {
 	struct change *chain; /* in the pending table's bucket */
 	enum change_kind kind;
 	bool keeps_object; /* a touch: void unless the store still has this version */
-	bool with_next;    /* this change and the one accepted after it are one: one transaction */
+	bool with_next; /* this change and the one accepted after it are one: one transaction */
 	bool in_table;
 	bool on_disk; /* the loop has seen its commit */
 	uint8_t row_key[ROW_KEY_SIZE];

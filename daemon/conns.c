@@ -238,6 +238,7 @@ conns_leave(struct conns *conns)
 
 	conns_turn_begin(conns);
 	conns_refuse(conns);
+	cache_leave(conns->sessions->cache);
 	for (struct conn *conn = conns->first; conn; conn = next) {
 		next = conn->next;
 		session_goaway(conn->session);

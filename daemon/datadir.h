@@ -7,6 +7,7 @@
 
 #define DATADIR_SCHEMA "/v1"
 #define DATADIR_RECENCY "/recency"
+#define DATADIR_LEASES "/leases"
 #define DATADIR_DAMAGED ".damaged"
 #define DATADIR_SUSPECT "/suspect"
 #define DATADIR_FAULTED "/faulted"

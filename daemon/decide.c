@@ -24,39 +24,89 @@ fill_meta(const struct cache *cache, const struct record *record, struct answer 
 				 ? cache->now_ms - record->created_ms
 				 : 0;
 	answer->ttl_left_ms = TTL_NEVER;
-	if (record->flags & RECORD_EXPIRES)
+	if (record_expired(record, cache->now_ms)) {
+		answer->ttl_left_ms = 0;
+		answer->stale = true;
+		answer->stale_ms = cache->now_ms - record->expires_ms;
+	} else if (record->flags & RECORD_EXPIRES) {
 		answer->ttl_left_ms = record->expires_ms - cache->now_ms;
+	}
 }
 
 static int touch_found(struct cache *cache, struct op *op, const struct found *found,
 		       uint64_t ttl_ms, struct answer *ret_answer);
 
-static bool
-wanted(const struct cache *cache, const struct get *get, const struct found *found)
+enum presence {
+	FRESH,
+	STALE, /* past its time to live, and good enough for this get */
+	ABSENT,
+	EXPIRED,
+	REFUSED, /* too old for this get, or the version that it does not want */
+};
+
+static enum presence
+find_presence(const struct cache *cache, const struct get *get, const struct found *found)
 {
-	if (!found->there || record_expired(&found->record, cache->now_ms))
-		return false;
-	if (get->not_version && found->record.version == get->not_version)
-		return false;
-	return found->record.created_ms >= cache->now_ms ||
-	       cache->now_ms - found->record.created_ms <= get->max_age_ms;
+	const struct record *record = &found->record;
+	bool expired;
+
+	if (!found->there)
+		return ABSENT;
+	expired = record_expired(record, cache->now_ms);
+	if (expired && !(get->stale_ok && record->stale_until_ms > cache->now_ms))
+		return EXPIRED;
+	if (get->not_version && record->version == get->not_version)
+		return REFUSED;
+	if (record->created_ms < cache->now_ms &&
+	    cache->now_ms - record->created_ms > get->max_age_ms)
+		return REFUSED;
+	return expired ? STALE : FRESH;
+}
+
+static void
+count_miss(struct cache *cache, struct namespace *namespace, enum presence why)
+{
+	cache->counts.misses++;
+	if (!namespace)
+		return;
+	if (why == EXPIRED)
+	namespace->misses_expired++;
+	else if (why == REFUSED) namespace->misses_refused++;
+	else namespace->misses_absent++;
+}
+
+void
+core_count_waited_miss(struct cache *cache, struct op *op)
+{
+	count_miss(cache, op->namespace, ABSENT);
 }
 
 static int
-miss(struct cache *cache, struct op *op, const struct found *found,
+miss(struct cache *cache, struct op *op, const struct found *found, enum presence why,
      struct answer *ret_answer)
 {
-	if (op->get.meta_only) {
-		free(found->owner);
-		return answer_now(ret_answer, (struct answer){ .kind = ANSWER_MISS });
-	}
-	cache->counts.misses++;
-	if (op->namespace && found->there)
-		op->namespace->misses_expired++;
-	else if (op->namespace)
-		op->namespace->misses_absent++;
+	int done;
+
 	free(found->owner);
-	return answer_now(ret_answer, (struct answer){ .kind = ANSWER_MISS });
+	*ret_answer = (struct answer){ .kind = ANSWER_MISS };
+	if (op->get.meta_only)
+		return CACHE_NOW;
+	done = op->get.lease ? op_ask_lease(cache, op, ret_answer) : CACHE_NOW;
+	if (done == CACHE_NOW)
+		count_miss(cache, op->namespace, why);
+	return done;
+}
+
+static void
+count_hit(struct cache *cache, struct op *op, const struct found *found, bool stale)
+{
+	struct namespace *namespace = op->namespace;
+
+	cache->counts.hits++;
+	namespace->hits++;
+	namespace->stale_hits += stale;
+	namespace->saved_us += found->record.cost_us;
+	recency_touch(cache->recency, op->row_key, (uint32_t)(cache->now_ms / MS_PER_S));
 }
 
 /* Nobody waits for it, so it is left out where it could not be kept. */
@@ -82,9 +132,10 @@ decide_get(struct cache *cache, struct op *op, struct found *found,
 {
 	const struct get *get = &op->get;
 	struct answer answer = { .kind = ANSWER_DONE };
+	enum presence presence = find_presence(cache, get, found);
 
-	if (!wanted(cache, get, found))
-		return miss(cache, op, found, ret_answer);
+	if (presence > STALE)
+		return miss(cache, op, found, presence, ret_answer);
 	fill_meta(cache, &found->record, &answer);
 	if (!get->meta_only && found->chunks) {
 		answer.download = download_new(cache, &found->record);
@@ -96,13 +147,11 @@ decide_get(struct cache *cache, struct op *op, struct found *found,
 	} else {
 		free(found->owner);
 	}
-	if (!get->meta_only) {
-		cache->counts.hits++;
-		op->namespace->hits++;
-		recency_touch(cache->recency, op->row_key,
-			      (uint32_t)(cache->now_ms / MS_PER_S));
-	}
-	if (get->refresh)
+	if (!get->meta_only)
+		count_hit(cache, op, found, presence == STALE);
+	if (presence == STALE && get->lease)
+		op_offer_refresh(cache, op, &answer);
+	if (get->refresh && presence == FRESH)
 		refresh(cache, op, found);
 	return answer_now(ret_answer, answer);
 }
@@ -130,7 +179,8 @@ check_condition(const struct cache *cache, const struct put *put,
 }
 
 static void
-set_expiry(const struct cache *cache, struct record *record, uint64_t ttl_ms)
+set_expiry(const struct cache *cache, struct record *record, uint64_t ttl_ms,
+	   uint64_t stale_for_ms)
 {
 	record->flags &= (uint8_t)~RECORD_EXPIRES;
 	record->expires_ms = record->stale_until_ms = record->ttl_ms = record->armed_ms =
@@ -140,6 +190,18 @@ set_expiry(const struct cache *cache, struct record *record, uint64_t ttl_ms)
 	record->flags |= RECORD_EXPIRES;
 	record->ttl_ms = ttl_ms;
 	record->expires_ms = cache->now_ms + ttl_ms;
+	if (stale_for_ms > UINT64_MAX / 4)
+		stale_for_ms = UINT64_MAX / 4;
+	if (stale_for_ms)
+		record->stale_until_ms = record->expires_ms + stale_for_ms;
+}
+
+static uint64_t
+stale_window(const struct record *record)
+{
+	return record->stale_until_ms > record->expires_ms
+		       ? record->stale_until_ms - record->expires_ms
+		       : 0;
 }
 
 /* The new object's record; its value, if it stays in the leaf, is in it. */
@@ -158,7 +220,7 @@ make_record(struct cache *cache, const struct op *op, struct slice value, uint64
 		.stored = length,
 	};
 
-	set_expiry(cache, &record, put->ttl_ms);
+	set_expiry(cache, &record, put->ttl_ms, put->stale_for_ms);
 	record.version = core_number(cache);
 	if (op->kind == OP_PUT && record_fits(&record, value.len)) {
 		record.value = value;
@@ -230,7 +292,9 @@ static int
 decide_put(struct cache *cache, struct op *op, struct found *found,
 	   struct answer *ret_answer)
 {
-	enum error refused = check_condition(cache, &op->put, found);
+	enum error refused = op_token_old(cache, op)
+				     ? ERROR_OLD_TOKEN
+				     : check_condition(cache, &op->put, found);
 	bool published = op->kind == OP_PUBLISH;
 	int done;
 
@@ -247,6 +311,8 @@ decide_put(struct cache *cache, struct op *op, struct found *found,
 		else
 			upload_free(&op->upload);
 	}
+	if (ret_answer->kind != ANSWER_ERROR)
+		lease_published(cache->leases, op->row_key);
 	done = acknowledge(cache, op, published || op->put.ack == ACK_DISK, ret_answer);
 	return done;
 }
@@ -263,6 +329,8 @@ decide_delete(struct cache *cache, struct op *op, struct found *found,
 
 	free(found->owner);
 	if (!there) {
+		/* Who computes it may have begun before what made this delete necessary. */
+		lease_revoked(cache->leases, op->row_key, cache->now_ns);
 		*ret_answer = (struct answer){ .kind = ANSWER_MISS };
 		/* That it is gone may itself be news that the disk does not have. */
 		return acknowledge(cache, op, disk && found->pending, ret_answer);
@@ -274,6 +342,7 @@ decide_delete(struct cache *cache, struct op *op, struct found *found,
 		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
 	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
 	core_accept(cache, change, NULL);
+	lease_revoked(cache->leases, op->row_key, cache->now_ns);
 	cache->counts.deletes++;
 	op->namespace->deletes++;
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE };
@@ -301,7 +370,7 @@ touch_found(struct cache *cache, struct op *op, const struct found *found,
 	struct slice outgrown = slice(NULL, 0);
 	struct change *change;
 
-	set_expiry(cache, &record, ttl_ms);
+	set_expiry(cache, &record, ttl_ms, stale_window(&record));
 	if (!(record.flags & RECORD_CHUNKED) && !record_fits(&record, record.value.len))
 		outgrown = move_out(cache, &record);
 	change = change_new(CHANGE_PUT, record_size(&record) + outgrown.len);

@@ -39,7 +39,9 @@ do_get(struct call *call)
 	bool meta_only = call->frame->kind == COMMAND_META;
 	struct get get;
 
-	if (!call_check_target(call))
+	if (!call_check_target(call) ||
+	    !call_check_choice(call, FIELD_STALE_OK, message->stale_ok, 1) ||
+	    !call_check_choice(call, FIELD_LEASE, message->lease, LEASE_WISH_WAIT))
 		return;
 	get = (struct get){
 		.target = call->target,
@@ -48,6 +50,13 @@ do_get(struct call *call)
 		.not_version = message->not_version,
 		.refresh = message_has(message, FIELD_REFRESH),
 		.refresh_ms = message->refresh_ms,
+		.stale_ok = message->stale_ok == 1,
+		.peer = call->session->peer,
+		.lease = (enum lease_wish)message->lease,
+		.holder = message->holder,
+		.lease_ms = message->lease_ms,
+		.wait_ms =
+			message_has(message, FIELD_WAIT) ? message->wait_ms : TTL_NEVER,
 		.meta_only = meta_only,
 	};
 	CALL_ASK(call, meta_only ? REPLY_META : REPLY_VALUE, cache_get,
@@ -70,6 +79,47 @@ do_touch(struct call *call)
 		return;
 	CALL_ASK(call, REPLY_TOUCHED, cache_touch, call->session->all->cache,
 		 &call->target, call->message.ttl_ms, call_ack_or(call, ACK_MEMORY));
+}
+
+static bool
+check_token(struct call *call)
+{
+	if (call->message.token.len == CACHE_TOKEN_SIZE)
+		return true;
+	call_refuse(call, ERROR_BAD_REQUEST, 0, "TOKEN must have 16 bytes");
+	return false;
+}
+
+static void
+do_release(struct call *call)
+{
+	const struct message *message = &call->message;
+	struct answer answer = { 0 };
+
+	if (!call_check_target(call) || !check_token(call) ||
+	    !call_check_choice(call, FIELD_GIVE_UP, message->give_up,
+			       GIVE_UP_CANNOT_BE_KEPT))
+		return;
+	if (!message->give_up) {
+		call_refuse(call, ERROR_BAD_REQUEST, 0, "RELEASE needs GIVE_UP");
+		return;
+	}
+	cache_release(call->session->all->cache, &call->target, message->token.data,
+		      (enum give_up)message->give_up, &answer);
+	reply_answer(call->session, call->frame->id, REPLY_STATUS, &answer);
+}
+
+static void
+do_resume(struct call *call)
+{
+	const struct message *message = &call->message;
+	struct answer answer = { 0 };
+
+	if (!call_check_target(call) || !check_token(call))
+		return;
+	cache_resume(call->session->all->cache, &call->target, call->session->peer,
+		     message->token.data, message->holder, &answer);
+	reply_answer(call->session, call->frame->id, REPLY_STATUS, &answer);
 }
 
 static void
@@ -126,7 +176,8 @@ static void (*const commands[])(struct call *) = {
 	[COMMAND_DELETE] = do_delete, [COMMAND_TOUCH] = do_touch,
 	[COMMAND_META] = do_get,      [COMMAND_SCAN] = do_scan,
 	[COMMAND_FLUSH] = do_flush,   [COMMAND_STATS] = do_stats,
-	[COMMAND_SYNC] = do_sync,
+	[COMMAND_SYNC] = do_sync,     [COMMAND_RELEASE] = do_release,
+	[COMMAND_RESUME] = do_resume,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

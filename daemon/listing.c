@@ -198,6 +198,10 @@ say_namespace(struct cache *cache, struct text *text, const struct namespace *na
 		{ "hits", namespace->hits },
 		{ "misses_absent", namespace->misses_absent },
 		{ "misses_expired", namespace->misses_expired },
+		{ "misses_refused", namespace->misses_refused },
+		{ "stale_hits", namespace->stale_hits },
+		{ "waits", namespace->waits },
+		{ "saved_us", namespace->saved_us },
 		{ "puts", namespace->puts },
 		{ "deletes", namespace->deletes },
 	};

@@ -89,6 +89,10 @@ struct namespace
 	uint64_t hits;
 	uint64_t misses_absent;
 	uint64_t misses_expired;
+	uint64_t misses_refused; /* too old, or a version that was not wanted */
+	uint64_t stale_hits;
+	uint64_t waits;
+	uint64_t saved_us; /* what the values that were hit had cost */
 	uint64_t puts;
 	uint64_t deletes;
 	struct namespace *next;

@@ -152,7 +152,7 @@ appraise(struct policy *policy, const struct objects *objects,
 		chunk_pages(record->big_rows, record->small_rows) * PAGE_SIZE_BYTES;
 	ret->value = uses * benefit_us(policy, record) /
 		     ((double)ret->charged * (idle_s + HALF_LIFE_S));
-	if (record_expired(record, objects->now_ms))
+	if (record_over(record, objects->now_ms))
 		ret->value = -1;
 }
 

@@ -2,6 +2,8 @@
  * A running upload belongs to the session. Loop thread only. */
 #include "daemon/put.h"
 
+#include <string.h>
+
 #define COUNTER_SIZE 8
 
 static bool
@@ -58,6 +60,10 @@ check_put(struct call *call)
 	    !call_check_choice(call, FIELD_OBJECT_KIND, message->object_kind,
 			       OBJECT_COUNTER))
 		return false;
+	if (message_has(message, FIELD_TOKEN) && message->token.len != CACHE_TOKEN_SIZE) {
+		call_refuse(call, ERROR_BAD_REQUEST, 0, "TOKEN must have 16 bytes");
+		return false;
+	}
 	if (message->codec > UINT32_MAX) {
 		call_refuse(call, ERROR_BAD_REQUEST, 0, "CODEC has more than 32 bits");
 		return false;
@@ -110,10 +116,14 @@ put_begin(struct call *call)
 		.codec = (uint32_t)message->codec,
 		.object_kind = (uint8_t)message->object_kind,
 		.cost_us = message->cost_us,
+		.stale_for_ms = message->stale_for_ms,
+		.tokened = message_has(message, FIELD_TOKEN),
 		.condition = (enum condition)message->condition,
 		.version = message->version,
 		.ack = call_ack_or(call, ACK_MEMORY),
 	};
+	if (put.tokened)
+		memcpy(put.token, message->token.data, CACHE_TOKEN_SIZE);
 	if (call->frame->first.mark == FRAME_MORE)
 		begin_upload(call, &put);
 	else

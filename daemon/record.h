@@ -100,6 +100,13 @@ record_expired(const struct record *record, uint64_t now_ms)
 	return record->flags & RECORD_EXPIRES && record->expires_ms <= now_ms;
 }
 
+/* Of no use to anybody any more, its stale window included. */
+static inline bool
+record_over(const struct record *record, uint64_t now_ms)
+{
+	return record_expired(record, now_ms) && record->stale_until_ms <= now_ms;
+}
+
 /* Chunk rows. */
 void chunk_key(uint64_t object_id, uint32_t index, uint8_t to[static CHUNK_KEY_SIZE]);
 /* Writes a row of row_size bytes (CHUNK_BIG_ROW or CHUNK_SMALL_ROW) around the payload. */

@@ -34,6 +34,15 @@ drop(const struct answer *answer)
 }
 
 static void
+put_lease(struct message *header, const struct answer *answer)
+{
+	if (answer->lease)
+		MESSAGE_SET(header, LEASE, lease, answer->lease);
+	if (answer->lease == LEASE_REPLY_GRANTED)
+		MESSAGE_SET(header, TOKEN, token, slice(answer->token, CACHE_TOKEN_SIZE));
+}
+
+static void
 put_meta(struct message *header, const struct answer *answer)
 {
 	MESSAGE_SET(header, VERSION, version, answer->version);
@@ -49,6 +58,9 @@ put_meta(struct message *header, const struct answer *answer)
 		MESSAGE_SET(header, TTL_LEFT, ttl_left_ms, answer->ttl_left_ms);
 	if (answer->cost_us)
 		MESSAGE_SET(header, COST, cost_us, answer->cost_us);
+	if (answer->stale)
+		MESSAGE_SET(header, STALE, stale_ms, answer->stale_ms);
+	put_lease(header, answer);
 }
 
 /* The cache's lines, as many whole ones as fit a segment beside the daemon's own. */
@@ -142,6 +154,7 @@ reply_answer(struct session *session, uint32_t id, enum reply_form form,
 		return;
 	case ANSWER_MISS:
 		MESSAGE_SET(&header, STATUS, status, STATUS_MISS);
+		put_lease(&header, answer);
 		outbox_frame(&session->outbox, FRAME_REPLY, id, &header);
 		break;
 	case ANSWER_ERROR:

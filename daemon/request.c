@@ -6,6 +6,8 @@
 #include "daemon/cache_core.h"
 #include "proto/bytes.h"
 
+#define NS_PER_MS UINT64_C(1000000)
+
 struct answer
 answer_error(enum error error, uint64_t detail, const char *text)
 {
@@ -220,6 +222,14 @@ core_namespace(struct cache *cache, const struct target *target,
 	return namespace;
 }
 
+static uint64_t
+deadline_of(const struct cache *cache, uint64_t wait_ms)
+{
+	return wait_ms < (UINT64_MAX - cache->now_ns) / NS_PER_MS
+		       ? cache->now_ns + wait_ms * NS_PER_MS
+		       : UINT64_MAX;
+}
+
 int
 cache_get(struct cache *cache, const struct get *get, const struct later *later,
 	  struct answer *ret_answer)
@@ -231,6 +241,14 @@ cache_get(struct cache *cache, const struct get *get, const struct later *later,
 	op.later = *later;
 	op.waited = false;
 	op.namespace = names_find(&cache->names, get->target.uid, get->target.namespace);
+	if (get->lease) {
+		/* A lease stands at the place where its key will be. */
+		if (!op.namespace)
+			op.namespace = core_namespace(cache, &get->target, ret_answer);
+		if (!op.namespace)
+			return CACHE_NOW;
+		op.wait_until_ns = deadline_of(cache, get->wait_ms);
+	}
 	cache->counts.gets += !get->meta_only;
 	return op_run(cache, &op, ret_answer);
 }
@@ -298,6 +316,7 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 		free(change);
 		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
 	}
+	lease_flushed(cache->leases, namespace->incarnation, incarnation, cache->now_ns);
 	change->old_incarnation = namespace->incarnation;
 	namespace->incarnation = incarnation;
 	namespace->usage = change->usage;

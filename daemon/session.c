@@ -24,7 +24,10 @@ session_open(struct sessions *all, int fd, uint32_t uid, void (*on_output)(void 
 	if (!session)
 		return NULL;
 	session->payer = payer_new(all->cache);
-	if (!session->payer) {
+	session->peer = cache_peer_new(all->cache, uid);
+	if (!session->payer || !session->peer) {
+		payer_release(&session->payer);
+		cache_peer_free(all->cache, &session->peer);
 		free(session);
 		return NULL;
 	}
@@ -71,6 +74,7 @@ session_close(struct session **session)
 	outbox_done(&gone->outbox);
 	upload_abort(&gone->upload);
 	payer_release(&gone->payer);
+	cache_peer_free(gone->all->cache, &gone->peer);
 	release(gone);
 }
 
@@ -104,10 +108,12 @@ bool
 session_full(const struct session *session)
 {
 	const struct outbox *outbox = &session->outbox;
+	/* Who waits for somebody to compute waits for nothing of ours, and must be able to send a PING. */
+	unsigned waiting = (unsigned)cache_peer_waiting(session->peer);
 
 	return outbox->bytes > OUTPUT_MAX || outbox->streams.count >= STREAMS_MAX ||
-	       session->values >= VALUES_MAX ||
-	       session_outstanding(session) >= OUTSTANDING_MAX ||
+	       session->values - waiting >= VALUES_MAX ||
+	       session_outstanding(session) - waiting >= OUTSTANDING_MAX ||
 	       (outbox->bytes && outbox->pool->bytes > OUTPUT_TOTAL_MAX);
 }
 

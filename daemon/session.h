@@ -35,6 +35,7 @@ struct session {
 	struct session *previous, *next;
 	struct outbox outbox;
 	struct payer *payer;
+	struct peer *peer;
 	uint32_t uid;
 	uint32_t next_id;
 	unsigned references; /* the connection's, and one for each answer to come */

@@ -16,6 +16,7 @@
 #include "daemon/cache_core.h"
 #include "daemon/clock.h"
 #include "daemon/datadir.h"
+#include "daemon/leasefile.h"
 #include "daemon/limit.h"
 #include "daemon/log.h"
 
@@ -256,6 +257,33 @@ close_fd(int fd)
 		close(fd);
 }
 
+static uint64_t
+next_number(void *arg)
+{
+	return core_number(arg);
+}
+
+static void
+load_leases(struct cache *cache)
+{
+	char file[CACHE_PATH_MAX + sizeof(DATADIR_LEASES)];
+
+	snprintf(file, sizeof(file), "%s%s", cache->dir, DATADIR_LEASES);
+	leasefile_load(cache->leases, file, cache->now_ns);
+}
+
+static void
+save_leases(const struct cache *cache)
+{
+	char file[CACHE_PATH_MAX + sizeof(DATADIR_LEASES)];
+
+	snprintf(file, sizeof(file), "%s%s", cache->dir, DATADIR_LEASES);
+	if (leasefile_save(cache->leases, file))
+		log_warning("cache: cannot save leases in %s: %m; who computes now may "
+			    "find that another does so too",
+			    file);
+}
+
 static int
 open_engine(struct cache *cache, char *error)
 {
@@ -265,7 +293,8 @@ open_engine(struct cache *cache, char *error)
 	snprintf(recency_file, sizeof(recency_file), "%s%s", cache->dir, DATADIR_RECENCY);
 	cache->recency = recency_new(cache->max_size, recency_file);
 	cache->pending = pending_new();
-	if (!cache->recency || !cache->pending || open_events(cache))
+	cache->leases = leases_new(cache->epoch, next_number, cache);
+	if (!cache->recency || !cache->pending || !cache->leases || open_events(cache))
 		return refuse(error, "%s: %s", "cannot start",
 			      strerror(errno ? errno : ENOMEM));
 	guard(cache->dir);
@@ -322,6 +351,7 @@ cache_open(const struct cache_config *config, unsigned wait_ms, struct cache **r
 		return -1;
 	}
 	core_look_at_clock(cache);
+	load_leases(cache);
 	log_info("store in %s: at most %llu MiB (%s), values up to %llu MiB", cache->dir,
 		 (unsigned long long)(cache->max_size >> 20), cache->max_size_why,
 		 (unsigned long long)(cache->max_value >> 20));
@@ -336,6 +366,9 @@ drop_parked(struct cache *cache)
 	struct parked *parked;
 	struct read_job *job;
 
+	lease_leave(cache->leases);
+	while (lease_anybody_told(cache->leases))
+		core_answer_told(cache);
 	while ((parked = core_next_wait(cache, UINT64_MAX)))
 		op_fail(cache, parked, ERROR_SHUTTING_DOWN);
 	while ((job = cache->jobs_first)) {
@@ -357,7 +390,8 @@ close_engine(struct cache *cache)
 
 	if (cache->readers)
 		readers_stop(&cache->readers, &left);
-	drop_parked(cache);
+	if (cache->leases)
+		drop_parked(cache);
 	if (cache->writer) {
 		core_submit(cache);
 		writer_stop(&cache->writer, &done);
@@ -374,6 +408,7 @@ close_engine(struct cache *cache)
 			log_warning(
 				"cache: cannot save recency in %s: %m; eviction starts anew",
 				recency_file);
+		save_leases(cache);
 	}
 }
 
@@ -385,6 +420,7 @@ cache_close(struct cache **cache)
 	close_engine(*cache);
 	stop_engine(*cache);
 	pending_free(&(*cache)->pending);
+	leases_free(&(*cache)->leases);
 	recency_free(&(*cache)->recency);
 	close_fd((*cache)->events_fd);
 	close_fd((*cache)->hold_fd);

@@ -35,6 +35,25 @@ enum ack {
 	ACK_DISK = 2,
 };
 
+/* The field LEASE in a request and in a reply; GIVE_UP. */
+enum lease_wish {
+	LEASE_WISH_NONE = 0,
+	LEASE_WISH_COMPUTE = 1,
+	LEASE_WISH_WAIT = 2,
+};
+
+enum lease_reply {
+	LEASE_REPLY_NONE = 0,
+	LEASE_REPLY_GRANTED = 1,
+	LEASE_REPLY_ALONE = 2,
+	LEASE_REPLY_VAIN = 3,
+};
+
+enum give_up {
+	GIVE_UP_FAILED = 1,
+	GIVE_UP_CANNOT_BE_KEPT = 2,
+};
+
 enum object_kind {
 	OBJECT_BLOB = 0,
 	OBJECT_COUNTER = 1,

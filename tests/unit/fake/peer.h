@@ -97,6 +97,7 @@ world_close(struct world *world)
 	sessions_done(&world->sessions);
 	assert_int_equal(uv_loop_close(&world->loop), 0);
 	assert_int_equal(fake.open_payers, 0);
+	assert_int_equal(fake.open_peers, 0);
 	assert_int_equal(fake.open_downloads, 0);
 	assert_int_equal(fake.uploads, 0);
 	clock_use(NULL);
