@@ -332,6 +332,7 @@ take_news(struct cache *cache)
 		cache->lost = "its file was found damaged";
 	else if (news.unlinked)
 		cache->lost = "its file was deleted";
+	transfer_cut(cache, news.held, news.held_count);
 	pending_committed(cache->pending, news.done);
 	while ((parked = core_next_wait(cache,
 					pending_committed_number(cache->pending)))) {

@@ -50,6 +50,15 @@ may_go(const struct reclaim_limits *limits, const struct listing *listing)
 	return listing->txn <= limits->barrier && !is_pinned(limits, listing->object_id);
 }
 
+static void
+note_held(struct reclaim *reclaim, const struct reclaim_limits *limits,
+	  const struct listing *listing)
+{
+	if (listing->state == LISTED_UNLINKED && reclaim->held_count < RECLAIM_HELD_MAX &&
+	    is_pinned(limits, listing->object_id))
+		reclaim->held[reclaim->held_count++] = listing->object_id;
+}
+
 /* Deletes an object's chunk rows until `pages` are freed. STORE_MISS: none is left. */
 static int
 free_rows(struct objects *objects, uint64_t object_id, uint64_t pages,
@@ -108,6 +117,8 @@ reclaim_chunks(struct reclaim *reclaim, struct objects *objects,
 	struct listing listing;
 	struct slice key, row;
 
+	reclaim->held_count = 0;
+
 	for (unsigned looked = 0; looked < RECLAIM_LOOK_MAX && freed < pages; looked++) {
 		uint8_t first[RECLAIM_KEY_SIZE];
 		int found, done;
@@ -122,8 +133,10 @@ reclaim_chunks(struct reclaim *reclaim, struct objects *objects,
 			break;
 		}
 		from = listing.object_id + 1;
-		if (!may_go(limits, &listing))
+		if (!may_go(limits, &listing)) {
+			note_held(reclaim, limits, &listing);
 			continue;
+		}
 		done = free_object(objects, &listing, pages - freed, &freed);
 		if (done < 0)
 			return done;

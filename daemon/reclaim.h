@@ -17,8 +17,13 @@ struct reclaim_limits {
 	uint64_t start_txn; /* unfinished uploads of earlier transactions are garbage */
 };
 
+#define RECLAIM_HELD_MAX 64
+
 struct reclaim {
 	uint64_t resume_id; /* object id where the next step begins to look */
+	/* Objects that the last step could not free because they are pinned. */
+	uint64_t held[RECLAIM_HELD_MAX];
+	size_t held_count;
 };
 
 #define RECLAIM_PAGES_MAX 4096 /* per commit */

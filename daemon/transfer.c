@@ -261,6 +261,13 @@ download_new(struct cache *cache, const struct record *record)
 	return download;
 }
 
+/* What is in the buffers, or being read into them, needs no pin. */
+static bool
+needs_rows(const struct download *download)
+{
+	return !download->error && download->index < download->rows;
+}
+
 size_t
 transfer_pins(const struct cache *cache, uint64_t *to)
 {
@@ -268,8 +275,18 @@ transfer_pins(const struct cache *cache, uint64_t *to)
 
 	for (const struct download *at = cache->downloads; at && count < WRITER_PINS_MAX;
 	     at = at->next)
-		to[count++] = at->object_id;
+		if (needs_rows(at))
+			to[count++] = at->object_id;
 	return count;
+}
+
+void
+transfer_cut(struct cache *cache, const uint64_t *object_ids, size_t count)
+{
+	for (struct download *at = cache->downloads; count && at; at = at->next)
+		for (size_t i = 0; i < count && needs_rows(at); i++)
+			if (at->object_id == object_ids[i])
+				at->error = ERROR_BUSY;
 }
 
 static void

@@ -42,6 +42,8 @@ struct writer {
 	uint64_t barrier;
 	uint64_t *pinned;
 	size_t pinned_count;
+	uint64_t held[RECLAIM_HELD_MAX]; /* see struct writer_news */
+	size_t held_count;
 	uint64_t txn;
 	bool stop;
 	bool idle;
@@ -533,6 +535,21 @@ take_inbox(struct writer *writer, uint64_t wait_ns, bool held_up)
 	return go_on;
 }
 
+/* Room was waited for long enough: whoever still reads what is gone already must let go of it. */
+static void
+name_held(struct writer *writer)
+{
+	const struct reclaim *reclaim = &writer->reclaim;
+
+	if (!reclaim->held_count)
+		return;
+	pthread_mutex_lock(&writer->mutex);
+	memcpy(writer->held, reclaim->held, reclaim->held_count * sizeof(uint64_t));
+	writer->held_count = reclaim->held_count;
+	pthread_mutex_unlock(&writer->mutex);
+	publish(writer, NULL, NULL, 0);
+}
+
 /* One round. Returns how long to wait before the next. */
 static uint64_t
 turn(struct writer *writer)
@@ -549,7 +566,8 @@ turn(struct writer *writer)
 			return 0;
 		roomy = done == STORE_MISS;
 		if (!full) {
-			writer->stalls++;
+			if (++writer->stalls == STALLS_MAX)
+				name_held(writer);
 			return STALL_NS;
 		}
 	}
@@ -679,7 +697,10 @@ writer_collect(struct writer *writer, struct writer_news *ret_news)
 					  .damaged = writer->damaged,
 					  .unlinked = writer->unlinked,
 					  .txn = writer->txn,
-					  .idle = writer->idle };
+					  .idle = writer->idle,
+					  .held_count = writer->held_count };
+	memcpy(ret_news->held, writer->held, writer->held_count * sizeof(uint64_t));
+	writer->held_count = 0;
 	writer->done_first = writer->done_last = NULL;
 	writer->news = false;
 	pthread_mutex_unlock(&writer->mutex);

@@ -13,6 +13,7 @@
 
 #include "daemon/change.h"
 #include "daemon/identity.h"
+#include "daemon/reclaim.h"
 #include "daemon/recency.h"
 #include "daemon/room.h"
 #include "daemon/store.h"
@@ -63,6 +64,9 @@ struct writer_news {
 	bool unlinked;  /* the store's file is not in its place any more */
 	uint64_t txn;   /* last transaction that was committed */
 	bool idle;      /* all that was submitted is committed */
+	/* Unlinked objects whose pins are all that room was waited for, in vain. */
+	uint64_t held[RECLAIM_HELD_MAX];
+	size_t held_count;
 };
 
 void writer_collect(struct writer *writer, struct writer_news *ret_news);

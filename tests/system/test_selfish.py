@@ -52,3 +52,39 @@ def test_a_value_that_never_ends_is_made_room_for_like_any_other(daemon):
         return now["reclaimable_bytes"] > 12 * MIB and now["used_bytes"] <= now["limit_bytes"]
 
     wait_until(made_room, "the store stays above its limit while a value arrives")
+
+
+def cut_short(peer):
+    """Reads the rest of a reply whose preamble was read: the error at the end of its body."""
+    header_len, word = struct.unpack("<II", peer.preamble[8:])
+    peer.read(header_len)
+    while word >> 30 == wire.MORE:
+        peer.read(word & (1 << 30) - 1)
+        word = struct.unpack("<I", peer.read(4))[0]
+    return word & 255 if word >> 30 == wire.ABORT else None
+
+
+def test_a_slow_reader_of_deleted_values_does_not_hold_up_who_needs_their_room(daemon):
+    peer, other = daemon.peer(), daemon.peer()
+    readers = []
+    for number in range(3):
+        key = {"KEY": b"slow%d" % number}
+        assert peer.ask("PUT", key, bytes(15 * MIB)).kind == wire.REPLY
+        readers.append(daemon.peer())
+        readers[-1].send(wire.Frame("GET", 1, key).encode())
+        readers[-1].preamble = readers[-1].read(16)
+        readers[-1].next_id = 2
+        assert peer.ask("DELETE", key).named == {"STATUS": 0}
+    # None of them reads any further, and 45 of 60 MiB are theirs.
+    fill(other, 70)
+
+    def made_room():
+        fill(other, 1)
+        now = figures(other)
+        return now["used_bytes"] <= now["limit_bytes"] and now["reclaimable_bytes"] < 15 * MIB
+
+    wait_until(made_room, "deleted values are kept for those who read them, and nobody else has room")
+    # The readers are told, and their connections go on.
+    for reader in readers:
+        assert cut_short(reader) == wire.ERRORS["BUSY"]
+        assert reader.ask("PING").kind == wire.REPLY
