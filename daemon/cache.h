@@ -83,6 +83,8 @@ struct answer {
 	uint64_t stale_ms;
 	uint8_t token[CACHE_TOKEN_SIZE];
 
+	int64_t counter; /* INCR */
+
 	/* SCAN: where to go on (len 0: finished), borrowed like value. */
 	struct slice cursor;
 	uint64_t count;
@@ -217,6 +219,20 @@ void download_close(struct download **download);
 
 int cache_delete(struct cache *cache, const struct target *target, uint64_t only_version,
 		 enum ack ack, const struct later *later, struct answer *ret_answer);
+/* Delete, and the value with everything about it; the value is always the receiver's (owner, download). */
+int cache_take(struct cache *cache, const struct target *target, uint64_t only_version,
+	       enum ack ack, const struct later *later, struct answer *ret_answer);
+struct incr {
+	struct target target;
+	struct payer *payer;
+	int64_t delta;
+	int64_t initial; /* what an absent counter counts as */
+	uint64_t ttl_ms; /* of a counter that is made; TTL_NEVER */
+	bool only_if_present;
+	enum ack ack;
+};
+int cache_incr(struct cache *cache, const struct incr *incr, const struct later *later,
+	       struct answer *ret_answer);
 int cache_touch(struct cache *cache, const struct target *target, uint64_t ttl_ms,
 		enum ack ack, const struct later *later, struct answer *ret_answer);
 /* Neither waits. Whose lease it was is asked of the token. ANSWER_MISS: it is old. */

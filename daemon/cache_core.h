@@ -30,10 +30,13 @@ struct payer {
 
 enum op_kind {
 	OP_GET,
+	/* from here on to OP_INCR: what changes something */
 	OP_PUT,
 	OP_PUBLISH,
 	OP_DELETE,
 	OP_TOUCH,
+	OP_TAKE,
+	OP_INCR,
 	OP_SCAN,
 	OP_STATS,
 	OP_ANSWER, /* nothing to do but to give the answer that is ready, when the disk has it */
@@ -47,6 +50,7 @@ struct op {
 	union {
 		struct get get;
 		struct put put; /* also of OP_PUBLISH */
+		struct incr incr;
 		struct {
 			struct target target; /* first in all of them */
 			uint64_t only_version;
@@ -269,6 +273,11 @@ int op_wait_for_reader(struct cache *cache, struct op *op, bool value_wanted,
 int op_answer_later(struct cache *cache, const struct later *later,
 		    struct answer *answer);
 
+/* ---- counting.c ---- */
+
+int op_decide_incr(struct cache *cache, struct op *op, struct found *found,
+		   struct answer *ret_answer);
+
 /* ---- leasing.c ---- */
 
 /* The key is absent for this get, which asks for a lease. Returns CACHE_NOW and the answer, or CACHE_LATER: it
@@ -293,6 +302,15 @@ enum find_result op_find_in_job(struct cache *cache, const struct op *op,
 
 int op_decide(struct cache *cache, struct op *op, struct found *found,
 	      struct answer *ret_answer);
+/* The answer, now or when the disk has what it is about: if it was asked to wait, or if the disk cannot keep
+ * up. */
+int op_acknowledge(struct cache *cache, const struct op *op, bool disk,
+		   struct answer *ret_answer);
+/* Everything about an object but its value. */
+void core_fill_meta(const struct cache *cache, const struct record *record,
+		    struct answer *answer);
+void core_set_expiry(const struct cache *cache, struct record *record, uint64_t ttl_ms,
+		     uint64_t stale_for_ms);
 /* One who waited has to compute after all. */
 void core_count_waited_miss(struct cache *cache, struct op *op);
 

@@ -111,6 +111,7 @@ conn_close(struct conn *conn)
 
 	if (conn->fd < 0)
 		return;
+	watch_stop(&conn->watch);
 	session_close(&conn->session);
 	input_drop(&conn->input, &all->budget, conn->input.len);
 	undirty(conn);

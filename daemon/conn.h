@@ -13,6 +13,7 @@
 
 #include "daemon/input.h"
 #include "daemon/session.h"
+#include "daemon/watch.h"
 
 /* One read's worth of what is thrown away. */
 #define CONN_DISCARD_MAX (256 * 1024)
@@ -35,6 +36,7 @@ struct conn {
 	uint32_t uid;
 	uint64_t number;
 	struct session *session;
+	struct watch *watch; /* of its process, while that holds a lease */
 	struct input input;
 	size_t need; /* bytes of the unit at the front of input; 0: not looked at yet */
 	size_t skip; /* bytes of a segment that are still to be thrown away */

@@ -10,8 +10,9 @@
 
 /* ---- get ---- */
 
-static void
-fill_meta(const struct cache *cache, const struct record *record, struct answer *answer)
+void
+core_fill_meta(const struct cache *cache, const struct record *record,
+	       struct answer *answer)
 {
 	answer->has_meta = true;
 	answer->object_kind = record->kind;
@@ -136,7 +137,7 @@ decide_get(struct cache *cache, struct op *op, struct found *found,
 
 	if (presence > STALE)
 		return miss(cache, op, found, presence, ret_answer);
-	fill_meta(cache, &found->record, &answer);
+	core_fill_meta(cache, &found->record, &answer);
 	if (!get->meta_only && found->chunks) {
 		answer.download = download_new(cache, &found->record);
 		if (!answer.download)
@@ -178,9 +179,9 @@ check_condition(const struct cache *cache, const struct put *put,
 	}
 }
 
-static void
-set_expiry(const struct cache *cache, struct record *record, uint64_t ttl_ms,
-	   uint64_t stale_for_ms)
+void
+core_set_expiry(const struct cache *cache, struct record *record, uint64_t ttl_ms,
+		uint64_t stale_for_ms)
 {
 	record->flags &= (uint8_t)~RECORD_EXPIRES;
 	record->expires_ms = record->stale_until_ms = record->ttl_ms = record->armed_ms =
@@ -220,7 +221,7 @@ make_record(struct cache *cache, const struct op *op, struct slice value, uint64
 		.stored = length,
 	};
 
-	set_expiry(cache, &record, put->ttl_ms, put->stale_for_ms);
+	core_set_expiry(cache, &record, put->ttl_ms, put->stale_for_ms);
 	record.version = core_number(cache);
 	if (op->kind == OP_PUT && record_fits(&record, value.len)) {
 		record.value = value;
@@ -277,10 +278,9 @@ behind(const struct cache *cache)
 	       (oldest && cache->now_ns - oldest > cache->config.max_unflushed_ns);
 }
 
-/* An acknowledgement waits for the disk if it was asked to, or if the disk cannot keep up. */
-static int
-acknowledge(struct cache *cache, const struct op *op, bool disk,
-	    struct answer *ret_answer)
+int
+op_acknowledge(struct cache *cache, const struct op *op, bool disk,
+	       struct answer *ret_answer)
 {
 	disk = disk || behind(cache);
 	if (!disk || ret_answer->kind == ANSWER_ERROR || core_all_committed(cache))
@@ -313,40 +313,107 @@ decide_put(struct cache *cache, struct op *op, struct found *found,
 	}
 	if (ret_answer->kind != ANSWER_ERROR)
 		lease_published(cache->leases, op->row_key);
-	done = acknowledge(cache, op, published || op->put.ack == ACK_DISK, ret_answer);
+	done = op_acknowledge(cache, op, published || op->put.ack == ACK_DISK,
+			      ret_answer);
 	return done;
 }
 
-/* ---- delete, touch ---- */
+/* ---- delete, take, touch ---- */
+
+/* Nothing is there; that it is gone may itself be news that the disk does not have. */
+static int
+remove_nothing(struct cache *cache, struct op *op, bool pending,
+	       struct answer *ret_answer)
+{
+	/* Who computes it may have begun before what made this delete necessary. */
+	lease_revoked(cache->leases, op->row_key, cache->now_ns);
+	*ret_answer = (struct answer){ .kind = ANSWER_MISS };
+	return op_acknowledge(cache, op, op->simple.ack != ACK_MEMORY && pending,
+			      ret_answer);
+}
+
+/* Accepts the delete. Returns what keeps it from that. */
+static enum error
+remove_found(struct cache *cache, struct op *op, const struct found *found)
+{
+	struct change *change;
+
+	if (op->simple.only_version && found->record.version != op->simple.only_version)
+		return ERROR_CHANGED;
+	change = change_new(CHANGE_DELETE, 0);
+	if (!change)
+		return ERROR_NO_MEMORY;
+	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
+	core_accept(cache, change, NULL);
+	lease_revoked(cache->leases, op->row_key, cache->now_ns);
+	cache->counts.deletes++;
+	op->namespace->deletes++;
+	return ERROR_NONE;
+}
 
 static int
 decide_delete(struct cache *cache, struct op *op, struct found *found,
 	      struct answer *ret_answer)
 {
 	bool there = found->there && !record_expired(&found->record, cache->now_ms);
-	struct change *change;
-	bool disk = op->simple.ack != ACK_MEMORY;
+	enum error refused;
 
 	free(found->owner);
-	if (!there) {
-		/* Who computes it may have begun before what made this delete necessary. */
-		lease_revoked(cache->leases, op->row_key, cache->now_ns);
-		*ret_answer = (struct answer){ .kind = ANSWER_MISS };
-		/* That it is gone may itself be news that the disk does not have. */
-		return acknowledge(cache, op, disk && found->pending, ret_answer);
-	}
-	if (op->simple.only_version && found->record.version != op->simple.only_version)
-		return answer_refuse(ret_answer, ERROR_CHANGED);
-	change = change_new(CHANGE_DELETE, 0);
-	if (!change)
-		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
-	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
-	core_accept(cache, change, NULL);
-	lease_revoked(cache->leases, op->row_key, cache->now_ns);
-	cache->counts.deletes++;
-	op->namespace->deletes++;
+	if (!there)
+		return remove_nothing(cache, op, found->pending, ret_answer);
+	refused = remove_found(cache, op, found);
+	if (refused)
+		return answer_refuse(ret_answer, refused);
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE };
-	return acknowledge(cache, op, disk, ret_answer);
+	return op_acknowledge(cache, op, op->simple.ack != ACK_MEMORY, ret_answer);
+}
+
+/* The value in the receiver's own memory, or a download: it outlives the object. False: no memory. */
+static bool
+take_value(struct cache *cache, const struct found *found, struct answer *answer)
+{
+	if (found->chunks) {
+		answer->download = download_new(cache, &found->record);
+		return answer->download;
+	}
+	answer->owner = found->owner;
+	if (!answer->owner) {
+		answer->owner = malloc(found->value.len + 1);
+		if (!answer->owner)
+			return false;
+		if (found->value.len)
+			memcpy(answer->owner, found->value.data, found->value.len);
+	}
+	answer->value = slice(answer->owner, found->value.len);
+	return true;
+}
+
+static int
+decide_take(struct cache *cache, struct op *op, struct found *found,
+	    struct answer *ret_answer)
+{
+	struct answer answer = { .kind = ANSWER_DONE };
+	enum error refused;
+
+	if (!found->there || record_expired(&found->record, cache->now_ms)) {
+		free(found->owner);
+		return remove_nothing(cache, op, found->pending, ret_answer);
+	}
+	core_fill_meta(cache, &found->record, &answer);
+	if (!take_value(cache, found, &answer)) {
+		free(found->owner);
+		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+	}
+	refused = remove_found(cache, op, found);
+	if (refused) {
+		free(answer.owner);
+		download_close(&answer.download);
+		return answer_refuse(ret_answer, refused);
+	}
+	cache->counts.hits++;
+	op->namespace->hits++;
+	*ret_answer = answer;
+	return op_acknowledge(cache, op, op->simple.ack != ACK_MEMORY, ret_answer);
 }
 
 /* With an expiry, a record may outgrow its leaf: its value goes to chunk rows then. */
@@ -370,7 +437,7 @@ touch_found(struct cache *cache, struct op *op, const struct found *found,
 	struct slice outgrown = slice(NULL, 0);
 	struct change *change;
 
-	set_expiry(cache, &record, ttl_ms, stale_window(&record));
+	core_set_expiry(cache, &record, ttl_ms, stale_window(&record));
 	if (!(record.flags & RECORD_CHUNKED) && !record_fits(&record, record.value.len))
 		outgrown = move_out(cache, &record);
 	change = change_new(CHANGE_PUT, record_size(&record) + outgrown.len);
@@ -399,7 +466,7 @@ decide_touch(struct cache *cache, struct op *op, struct found *found,
 	if (!found->there || record_expired(&found->record, cache->now_ms))
 		return answer_now(ret_answer, (struct answer){ .kind = ANSWER_MISS });
 	touch_found(cache, op, found, op->simple.ttl_ms, ret_answer);
-	return acknowledge(cache, op, op->simple.ack == ACK_DISK, ret_answer);
+	return op_acknowledge(cache, op, op->simple.ack == ACK_DISK, ret_answer);
 }
 
 int
@@ -416,6 +483,10 @@ op_decide(struct cache *cache, struct op *op, struct found *found,
 		return decide_delete(cache, op, found, ret_answer);
 	case OP_TOUCH:
 		return decide_touch(cache, op, found, ret_answer);
+	case OP_TAKE:
+		return decide_take(cache, op, found, ret_answer);
+	case OP_INCR:
+		return op_decide_incr(cache, op, found, ret_answer);
 	default:
 		return answer_refuse(ret_answer, ERROR_INTERNAL);
 	}

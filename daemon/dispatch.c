@@ -73,6 +73,41 @@ do_delete(struct call *call)
 }
 
 static void
+do_take(struct call *call)
+{
+	if (!call_check_target(call) || !call_check_ack(call))
+		return;
+	CALL_ASK(call, REPLY_VALUE, cache_take, call->session->all->cache, &call->target,
+		 call->message.version, call_ack_or(call, ACK_DISK));
+}
+
+static void
+do_incr(struct call *call)
+{
+	const struct message *message = &call->message;
+	struct incr incr;
+
+	if (!call_check_target(call) || !call_check_ttl(call) || !call_check_ack(call) ||
+	    !call_check_choice(call, FIELD_CONDITION, message->condition,
+			       CONDITION_VERSION))
+		return;
+	if (message->condition && message->condition != CONDITION_PRESENT) {
+		call_refuse(call, ERROR_BAD_REQUEST, 0, "INCR knows CONDITION 2 only");
+		return;
+	}
+	incr = (struct incr){
+		.target = call->target,
+		.payer = call->session->payer,
+		.delta = message_has(message, FIELD_DELTA) ? (int64_t)message->delta : 1,
+		.initial = (int64_t)message->initial,
+		.ttl_ms = message->ttl_ms,
+		.only_if_present = message->condition == CONDITION_PRESENT,
+		.ack = call_ack_or(call, ACK_MEMORY),
+	};
+	CALL_ASK(call, REPLY_COUNTER, cache_incr, call->session->all->cache, &incr);
+}
+
+static void
 do_touch(struct call *call)
 {
 	if (!call_check_target(call) || !call_check_ttl(call) || !call_check_ack(call))
@@ -177,7 +212,8 @@ static void (*const commands[])(struct call *) = {
 	[COMMAND_META] = do_get,      [COMMAND_SCAN] = do_scan,
 	[COMMAND_FLUSH] = do_flush,   [COMMAND_STATS] = do_stats,
 	[COMMAND_SYNC] = do_sync,     [COMMAND_RELEASE] = do_release,
-	[COMMAND_RESUME] = do_resume,
+	[COMMAND_RESUME] = do_resume, [COMMAND_TAKE] = do_take,
+	[COMMAND_INCR] = do_incr,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

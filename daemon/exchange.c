@@ -82,6 +82,28 @@ finished(const struct conn *conn)
 	return last && session_idle(conn->session);
 }
 
+static void
+on_died(void *arg)
+{
+	struct conn *conn = arg;
+
+	conn_turn_begin(conn->all);
+	cache_peer_died(conn->all->sessions->cache, conn->session->peer);
+	conn_mark_dirty(conn);
+}
+
+/* A child of a process that has ended may keep its socket open; what it held must pass on all the same. */
+static void
+watch_holder(struct conn *conn)
+{
+	bool holds = cache_peer_holds(conn->session->peer);
+
+	if (holds && !conn->watch)
+		conn->watch = watch_start(conn->all->loop, conn->fd, on_died, conn);
+	else if (!holds && conn->watch)
+		watch_stop(&conn->watch);
+}
+
 void
 exchange_settle(struct conn *conn)
 {
@@ -109,6 +131,7 @@ exchange_settle(struct conn *conn)
 	}
 	if (conn_blocked(conn) || conn_owes(conn))
 		all->owing = true;
+	watch_holder(conn);
 	set_interest(conn);
 }
 

@@ -42,6 +42,7 @@ struct peer {
 	struct lease *held;
 	struct waiter *waiters;
 	size_t waiting;
+	size_t references;
 	uint32_t uid;
 	bool dead;
 };
@@ -346,7 +347,7 @@ peer_new(struct leases *leases, uint32_t uid)
 	struct peer *peer = calloc(1, sizeof(*peer));
 
 	if (peer)
-		*peer = (struct peer){ .leases = leases, .uid = uid };
+		*peer = (struct peer){ .leases = leases, .uid = uid, .references = 1 };
 	return peer;
 }
 
@@ -379,7 +380,21 @@ peer_free(struct peer **peer, uint64_t now_ns)
 	if (!*peer)
 		return;
 	peer_died(*peer, now_ns);
-	free(*peer);
+	peer_release(peer);
+}
+
+struct peer *
+peer_hold(struct peer *peer)
+{
+	peer->references++;
+	return peer;
+}
+
+void
+peer_release(struct peer **peer)
+{
+	if (*peer && --(*peer)->references == 0)
+		free(*peer);
 	*peer = NULL;
 }
 

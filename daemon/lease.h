@@ -48,10 +48,13 @@ struct peer;
 
 /* NULL when there is no memory. */
 struct peer *peer_new(struct leases *leases, uint32_t uid);
-/* It is gone: its leases pass on or lapse; what it waits for is told LEASE_GONE. NULL is fine. */
+/* It is gone, and no reference of the caller's is left: its leases pass on or lapse; what it waits for is told LEASE_GONE. NULL is fine. */
 void peer_free(struct peer **peer, uint64_t now_ns);
 /* The same, but its connection stands (a forked child has it): it will be granted nothing any more. */
 void peer_died(struct peer *peer, uint64_t now_ns);
+/* One more who keeps it in memory, and one less. A peer that is gone is granted nothing. */
+struct peer *peer_hold(struct peer *peer);
+void peer_release(struct peer **peer);
 bool peer_holds(const struct peer *peer);
 /* How much it waits for. */
 size_t peer_waiting(const struct peer *peer);

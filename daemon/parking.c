@@ -27,10 +27,35 @@ find_borrowed(struct op *op, struct slice *ret_borrowed[static BORROWED_MAX])
 	return count;
 }
 
-static bool
-has_payer(const struct op *op)
+static struct payer **
+payer_of(struct op *op)
 {
-	return op->kind == OP_PUT || op->kind == OP_PUBLISH;
+	if (op->kind == OP_PUT || op->kind == OP_PUBLISH)
+		return &op->put.payer;
+	return op->kind == OP_INCR ? &op->incr.payer : NULL;
+}
+
+/* It may be parked for longer than those live who it is about. */
+static void
+hold_parties(struct op *op)
+{
+	struct payer **payer = payer_of(op);
+
+	if (payer)
+		payer_hold(*payer);
+	if (op->kind == OP_GET && op->get.peer)
+		peer_hold(op->get.peer);
+}
+
+static void
+release_parties(struct op *op)
+{
+	struct payer **payer = payer_of(op);
+
+	if (payer)
+		payer_release(payer);
+	if (op->kind == OP_GET)
+		peer_release(&op->get.peer);
 }
 
 /* One allocation for the op and all that it borrows. */
@@ -79,8 +104,7 @@ op_park(struct cache *cache, const struct op *op)
 	parked->number = 0;
 	parked->job = NULL;
 	parked->page = NULL;
-	if (has_payer(op))
-		payer_hold(op->put.payer);
+	hold_parties(&parked->op);
 	cache->parked++;
 	return parked;
 }
@@ -99,13 +123,23 @@ op_job(struct parked *parked, enum read_kind kind)
 	return parked->job;
 }
 
+/* An answer that nobody took. */
+static void
+drop_answer(struct op *op)
+{
+	if (op->kind != OP_ANSWER)
+		return;
+	free(op->answer.owner);
+	download_close(&op->answer.download);
+}
+
 void
 op_unpark(struct cache *cache, struct parked *parked)
 {
-	if (has_payer(&parked->op))
-		payer_release(&parked->op.put.payer);
+	release_parties(&parked->op);
 	if (parked->op.kind == OP_PUBLISH && parked->op.upload)
 		upload_abort(&parked->op.upload);
+	drop_answer(&parked->op);
 	if (parked->page) {
 		free(parked->page->entries);
 		free(parked->page);
@@ -129,6 +163,7 @@ no_place(struct op *op, struct answer *ret_answer)
 {
 	if (op->kind == OP_PUBLISH)
 		upload_abort(&op->upload);
+	drop_answer(op);
 	return answer_refuse(ret_answer, ERROR_BUSY);
 }
 

@@ -125,6 +125,10 @@ reply_done(struct session *session, uint32_t id, enum reply_form form,
 		MESSAGE_SET(&header, STATUS, status, STATUS_DONE);
 		MESSAGE_SET(&header, VERSION, version, answer->version);
 		break;
+	case REPLY_COUNTER:
+		MESSAGE_SET(&header, VERSION, version, answer->version);
+		MESSAGE_SET(&header, COUNTER, counter, (uint64_t)answer->counter);
+		break;
 	case REPLY_VERSION:
 		MESSAGE_SET(&header, VERSION, version, answer->version);
 		break;

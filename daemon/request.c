@@ -19,7 +19,7 @@ answer_error(enum error error, uint64_t detail, const char *text)
 static bool
 wants_value(const struct op *op)
 {
-	return op->kind == OP_GET && !op->get.meta_only;
+	return op->kind == OP_TAKE || (op->kind == OP_GET && !op->get.meta_only);
 }
 
 /* Some decisions need what a pending value's own change cannot give: a touch needs the object whole. */
@@ -71,8 +71,7 @@ needs_look_up(const struct op *op)
 static bool
 changes(const struct op *op)
 {
-	return op->kind == OP_PUT || op->kind == OP_PUBLISH || op->kind == OP_DELETE ||
-	       op->kind == OP_TOUCH;
+	return op->kind >= OP_PUT && op->kind <= OP_INCR;
 }
 
 static int
@@ -150,9 +149,12 @@ op_resume(struct cache *cache, struct parked *parked)
 	struct answer answer;
 	int done = CACHE_NOW;
 
-	if (parked->op.kind == OP_ANSWER)
+	if (parked->op.kind == OP_ANSWER) {
 		answer = parked->op.answer;
-	else
+		/* The receiver's from now on. */
+		parked->op.answer.owner = NULL;
+		parked->op.answer.download = NULL;
+	} else
 		done = op_run(cache, &parked->op, &answer);
 	finish(cache, parked, done, &answer);
 }
@@ -278,6 +280,33 @@ cache_delete(struct cache *cache, const struct target *target, uint64_t only_ver
 
 	op.namespace = names_find(&cache->names, target->uid, target->namespace);
 	return op_run(cache, &op, ret_answer);
+}
+
+int
+cache_take(struct cache *cache, const struct target *target, uint64_t only_version,
+	   enum ack ack, const struct later *later, struct answer *ret_answer)
+{
+	struct op op = { .kind = OP_TAKE,
+			 .simple = { *target, .only_version = only_version, .ack = ack },
+			 .later = *later };
+
+	/* A value that left while its delete cannot be kept would be lost or come back. */
+	if (full(cache, ret_answer) == CACHE_NOW)
+		return CACHE_NOW;
+	op.namespace = names_find(&cache->names, target->uid, target->namespace);
+	return op_run(cache, &op, ret_answer);
+}
+
+int
+cache_incr(struct cache *cache, const struct incr *incr, const struct later *later,
+	   struct answer *ret_answer)
+{
+	struct op op = { .kind = OP_INCR, .incr = *incr, .later = *later };
+
+	if (full(cache, ret_answer) == CACHE_NOW)
+		return CACHE_NOW;
+	op.namespace = core_namespace(cache, &incr->target, ret_answer);
+	return op.namespace ? op_run(cache, &op, ret_answer) : CACHE_NOW;
 }
 
 int

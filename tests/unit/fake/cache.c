@@ -589,6 +589,30 @@ cache_delete(struct cache *cache, const struct target *target, uint64_t only_ver
 }
 
 int
+cache_take(struct cache *cache, const struct target *target, uint64_t only_version,
+	   enum ack ack, const struct later *later, struct answer *ret_answer)
+{
+	struct answer answer = { .kind = ANSWER_MISS };
+
+	(void)target;
+	(void)only_version;
+	fake.last_ack = ack;
+	return give(cache, &answer, later, ret_answer);
+}
+
+int
+cache_incr(struct cache *cache, const struct incr *incr, const struct later *later,
+	   struct answer *ret_answer)
+{
+	struct answer answer = { .kind = ANSWER_DONE,
+				 .version = ++cache->version,
+				 .counter = incr->initial + incr->delta };
+
+	fake.last_ack = incr->ack;
+	return give(cache, &answer, later, ret_answer);
+}
+
+int
 cache_touch(struct cache *cache, const struct target *target, uint64_t ttl_ms,
 	    enum ack ack, const struct later *later, struct answer *ret_answer)
 {
