@@ -242,11 +242,15 @@ def end_daemon_of(data):
 
 
 def test_python_m_brine_says_where_the_daemon_is(daemon):
-    def ask(**environment):
-        return subprocess.run([sys.executable, "-m", "brine"], env=dict(os.environ, **environment), text=True,
+    def ask(*words, **environment):
+        return subprocess.run([sys.executable, "-m", "brine", *words], env=dict(os.environ, **environment), text=True,
                               capture_output=True, timeout=DEADLINE)
 
     done = ask(BRINE_SOCKET=daemon.socket)
     assert done.returncode == 0 and daemon.socket in done.stdout and brine.__version__ in done.stdout, done
     done = ask(BRINE_SOCKET=str(daemon.folder / "nobody.sock"))
     assert done.returncode == 3 and "nobody.sock" in done.stderr
+    done = ask("--help")
+    assert done.returncode == 0 and "usage: python -m brine" in done.stdout and done.stderr == ""
+    done = ask("--hepl")
+    assert done.returncode == 2 and "usage: python -m brine" in done.stderr and done.stdout == ""
