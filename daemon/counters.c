@@ -36,6 +36,23 @@ add_number(struct text *text, const char *prefix, const char *name, uint64_t val
 	add(text, prefix, name, digits);
 }
 
+/* Commands that this daemon does not know have one line together. */
+static void
+add_requests(struct text *text, const uint64_t requests[static COUNTERS_COMMANDS])
+{
+	uint64_t unknown = 0, fields;
+
+	for (unsigned i = 0; i < COUNTERS_COMMANDS; i++) {
+		if (!message_command_fields(i, &fields))
+			unknown += requests[i];
+		else if (requests[i])
+			add_number(text, "requests_", message_command_name(i),
+				   requests[i]);
+	}
+	if (unknown)
+		add_number(text, "requests_", "unknown", unknown);
+}
+
 size_t
 counters_write(const struct counters *counters, uint64_t now_ns,
 	       char to[static COUNTERS_TEXT_MAX])
@@ -48,10 +65,7 @@ counters_write(const struct counters *counters, uint64_t now_ns,
 	add_number(&text, "", "connections_total", counters->connections_total);
 	add_number(&text, "", "connections_refused", counters->connections_refused);
 	add_number(&text, "", "connections_dropped", counters->connections_dropped);
-	for (unsigned i = 0; i < COUNTERS_COMMANDS; i++)
-		if (counters->requests[i])
-			add_number(&text, "requests_", message_command_name(i),
-				   counters->requests[i]);
+	add_requests(&text, counters->requests);
 	for (int i = 0; i < COUNTERS_ERRORS; i++)
 		if (counters->errors[i])
 			add_number(&text, "errors_", error_name(i), counters->errors[i]);

@@ -72,7 +72,7 @@ frame_size(const struct frame *frame)
 	return FRAME_PREAMBLE_SIZE + (size_t)frame->header_len + frame->first.len;
 }
 
-/* Is id a behind b on a counter that wraps? (Serial-number arithmetic, RFC 1982.) */
+/* Does id a come before b, on a counter that wraps? (Serial-number arithmetic, RFC 1982.) */
 static inline bool
 frame_id_before(uint32_t a, uint32_t b)
 {

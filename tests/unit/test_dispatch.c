@@ -347,6 +347,31 @@ stats_show_everybody_only_to_root_and_the_daemons_own_uid(void **state)
 }
 
 static void
+unknown_commands_have_one_line_of_stats_together(void **state)
+{
+	static const uint8_t kinds[] = { 100, 101, 101 };
+	const struct message none = { 0 };
+	struct fixture fixture;
+	struct got got;
+	const char *line;
+
+	(void)state;
+	open_fixture(&fixture);
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		got = ask(&fixture, kinds[i], &none, FRAME_NONE, "");
+		assert_int_equal(got.message.error, ERROR_UNSUPPORTED);
+	}
+	got = ask(&fixture, COMMAND_STATS, &none, FRAME_NONE, "");
+	line = memmem(got.body, got.body_len, "\trequests_unknown\t3\n", 20);
+	assert_non_null(line);
+	assert_null(memmem(line + 20,
+			   got.body_len - (size_t)(line + 20 - (char *)got.body),
+			   "requests_unknown", 16));
+	free(got.body);
+	close_fixture(&fixture);
+}
+
+static void
 scan_gives_entries_cursor_and_count(void **state)
 {
 	struct fixture fixture;
@@ -423,6 +448,7 @@ main(void)
 		cmocka_unit_test(a_malformed_header_is_a_bad_request),
 		cmocka_unit_test(
 			stats_show_everybody_only_to_root_and_the_daemons_own_uid),
+		cmocka_unit_test(unknown_commands_have_one_line_of_stats_together),
 		cmocka_unit_test(scan_gives_entries_cursor_and_count),
 		cmocka_unit_test(answers_that_come_later_are_each_requests_own),
 	};
