@@ -29,10 +29,12 @@ make_descriptor(struct door *door, const struct listener *listener)
 
 	if (!dropped && door->spare_fd >= 0) {
 		close(door->spare_fd);
+		door->spare_fd = -1;
 		if (!listener_accept(listener, &fd, &uid))
 			close(fd);
-		door->spare_fd = open_spare();
 	}
+	if (door->spare_fd < 0) /* also when it could not be had the last time */
+		door->spare_fd = open_spare();
 	if (dropped || now_ns < door->descriptors_said_ns)
 		return;
 	door->descriptors_said_ns = now_ns + SAY_AGAIN_NS;
