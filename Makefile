@@ -68,6 +68,8 @@ FUZZERS := $(wildcard tests/fuzz/fuzz_*.c)
 BENCHES := $(wildcard tests/bench/*.c)
 BENCH_HELPERS := $(wildcard tests/bench/common/*.c)
 CRASHES := $(wildcard tests/crash/*.c)
+# Daemons that say they are of another release, for the tests: main.c alone knows which one it is.
+OTHER_RELEASES := $(if $(wildcard daemon/main.c),$(BUILD)/releases/brined-0.0.1 $(BUILD)/releases/brined-9.0.0)
 MAIN_SOURCES := $(wildcard daemon/main.c client/cli/main.c)
 EVERY_SOURCE := $(PROTO) $(CONF) $(DAEMON) $(CLIENT) $(CLI) $(PYEXT) $(MAIN_SOURCES) \
 	$(UNIT_TESTS) $(UNIT_HELPERS) $(FUZZERS) $(BENCHES) $(BENCH_HELPERS) $(CRASHES) $(wildcard tests/fuzz/replay.c)
@@ -118,7 +120,7 @@ all: programs
 programs: $(PROGRAMS) $(PYTHON_PACKAGE)
 	@:
 
-tests: programs $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) $(CRASH_PROGRAMS)
+tests: programs $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) $(CRASH_PROGRAMS) $(OTHER_RELEASES)
 	@:
 
 .SECONDARY: $(call object,$(EVERY_SOURCE))
@@ -156,6 +158,7 @@ $(eval $(call archive_rule,unit,$(UNIT_HELPERS)))
 $(eval $(call archive_rule,bench,$(BENCH_HELPERS)))
 
 -include $(patsubst %.o,%.d,$(call object,$(EVERY_SOURCE))) $(BUILD)/obj/tests/crash/brined_main.d
+-include $(patsubst $(BUILD)/releases/brined-%,$(BUILD)/obj/releases/%.d,$(OTHER_RELEASES))
 
 # ---- programs and libraries
 
@@ -235,6 +238,16 @@ $(BUILD)/crash/clock_main: $(BUILD)/obj/tests/crash/brined_main.o
 $(BUILD)/crash/%: $(BUILD)/obj/tests/crash/%.o $(EVERY_PART)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DAEMON_LIBS)
+
+OTHER_MAINS := $(patsubst $(BUILD)/releases/brined-%,$(BUILD)/obj/releases/%.o,$(OTHER_RELEASES))
+$(OTHER_MAINS): $(BUILD)/obj/releases/%.o: daemon/main.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(call say,CC,$< as release $*)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -UBRINE_VERSION \
+		-DBRINE_VERSION='"$*"' -MMD -MP -c -o $@ $<
+
+$(OTHER_RELEASES): $(BUILD)/releases/brined-%: $(BUILD)/obj/releases/%.o $(DAEMON_PARTS) $(call archive,PROTO,proto)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -pie $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS)
 
 # ---- packages
 

@@ -21,7 +21,7 @@
 /* Everything that the new process needs, made before the fork: behind it nothing may allocate. */
 struct launch {
 	char program[PATH_MAX];
-	char *args[4];
+	char *args[3];
 	char *env[ENV_MAX + 1];
 	char texts[ENV_MAX][PATH_MAX + 32];
 	int count;
@@ -225,8 +225,7 @@ launch_daemon(const char *program, const struct locate_env *env, const char *dat
 	launch->log = launch->null = launch->report[0] = launch->report[1] = -1;
 	snprintf(launch->program, sizeof(launch->program), "%s", program);
 	launch->args[0] = launch->program;
-	launch->args[1] = (char *)(uintptr_t) "--set";
-	launch->args[2] = (char *)(uintptr_t) "idle_exit=15m";
+	launch->args[1] = (char *)(uintptr_t) "--automatic";
 	if (!make_env(launch, env, data))
 		errno = ENAMETOOLONG;
 	else if (open_files(folder, launch) && fork_daemon(launch) == 0)

@@ -9,6 +9,18 @@
 #define SCAN_LIMIT_MAX 4096
 #define SCAN_LIMIT_DEFAULT 256
 
+/* A newer daemon waits for our place; the server sees to it when this turn is over. */
+static void
+heed_successor(struct call *call)
+{
+	struct sessions *all = call->session->all;
+	uint64_t successor = call->message.successor;
+
+	if (all->makes_room && call->session->uid == all->own_uid &&
+	    successor > all->release && successor <= UINT32_MAX)
+		all->successor = (uint32_t)successor;
+}
+
 static void
 do_hello(struct call *call)
 {
@@ -21,7 +33,10 @@ do_hello(struct call *call)
 	MESSAGE_SET(&reply, UID, uid, call->session->uid);
 	MESSAGE_SET(&reply, MAX_VALUE, max_value, cache_max_value(all->cache));
 	MESSAGE_SET(&reply, EPOCH, epoch, cache_epoch(all->cache));
+	if (all->makes_room)
+		MESSAGE_SET(&reply, MAKES_ROOM, makes_room, 1);
 	outbox_frame(&call->session->outbox, FRAME_REPLY, call->frame->id, &reply);
+	heed_successor(call);
 }
 
 static void

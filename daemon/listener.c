@@ -148,6 +148,27 @@ listener_open(struct listener *listener, const char *path,
 	return result;
 }
 
+int
+listener_connect(const char *path)
+{
+	struct sockaddr_un address;
+	int folder, fd, error = 0;
+
+	if (address_of(path, &address, &folder))
+		return -1;
+	fd = new_socket();
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+		error = errno;
+	if (folder >= 0)
+		close(folder);
+	if (!error)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return -1;
+}
+
 bool
 listener_alive(const char *path)
 {

@@ -24,6 +24,9 @@ struct listener {
 int listener_open(struct listener *listener, const char *path,
 		  char error[static LISTENER_ERROR_MAX]);
 
+/* Connects to who listens at the path. Returns a non-blocking descriptor, or -1 with errno. */
+int listener_connect(const char *path);
+
 /* Does somebody listen at the path? */
 bool listener_alive(const char *path);
 

@@ -12,6 +12,7 @@
 
 #include "conf/conf.h"
 #include "daemon/cache.h"
+#include "daemon/handover.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/place.h"
@@ -24,6 +25,8 @@
  * was killed may do so until the kernel has taken it down. */
 #define LOCK_WAIT_MS 3000
 #define LOCK_WAIT_LISTENING_MS 300
+/* Unless the configuration says something else. */
+#define AUTOMATIC_IDLE_EXIT_NS (15 * 60 * UINT64_C(1000000000))
 
 enum {
 	EXIT_USAGE = 2,
@@ -39,11 +42,12 @@ struct arguments {
 	} settings[SETTINGS_MAX];
 	unsigned setting_count;
 	bool check;
+	bool automatic;
 };
 
 static const char usage[] =
 	"usage: brined [--config FILE] [--socket PATH] [--data DIR] [--set name=value]...\n"
-	"              [--check-config] [--version]\n"
+	"              [--automatic] [--check-config] [--version]\n"
 	"\n"
 	"The Brine cache daemon. It runs in the foreground and logs to standard error.\n"
 	"\n"
@@ -51,6 +55,8 @@ static const char usage[] =
 	"  --socket PATH      listen at PATH, too\n"
 	"  --data DIR         keep the data in DIR, and listen at brine.sock in it\n"
 	"  --set name=value   set an option of brined.conf(5)\n"
+	"  --automatic        make room for a newer release, and leave after 15 minutes\n"
+	"                     without clients; for daemons that clients start\n"
 	"  --check-config     read the configuration, say what is wrong, and leave\n"
 	"  --version          print the version and leave\n"
 	"  --help             print this and leave\n";
@@ -81,6 +87,7 @@ parse(int argc, char **argv, struct arguments *arguments)
 		{ "socket", required_argument, NULL, 's' },
 		{ "data", required_argument, NULL, 'd' },
 		{ "set", required_argument, NULL, 'o' },
+		{ "automatic", no_argument, NULL, 'a' },
 		{ "check-config", no_argument, NULL, 'k' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -101,6 +108,9 @@ parse(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'o':
 			add_setting(arguments, NULL, optarg);
+			break;
+		case 'a':
+			arguments->automatic = true;
 			break;
 		case 'k':
 			arguments->check = true;
@@ -161,6 +171,8 @@ read_configuration(struct conf *ret_conf, struct conf_error *error, void *arg)
 	const struct arguments *arguments = arg;
 
 	conf_defaults(ret_conf);
+	if (arguments->automatic)
+		ret_conf->idle_exit_ns = AUTOMATIC_IDLE_EXIT_NS;
 	if (read_files(ret_conf, arguments->config, error) ||
 	    apply_settings(ret_conf, arguments, error))
 		return -1;
@@ -236,6 +248,16 @@ say_started(const struct place *place, const struct listener *listeners, int cou
 		 where);
 }
 
+static uint32_t
+release_number(void)
+{
+	unsigned major = 0, minor = 0, patch = 0;
+
+	if (sscanf(BRINE_VERSION, "%u.%u.%u", &major, &minor, &patch) < 2)
+		return 0;
+	return major << 16 | minor << 8 | patch;
+}
+
 /* Serves one store until it ends. */
 static enum server_end
 serve(struct conf *conf, const struct place *place, struct listener *listeners,
@@ -244,6 +266,8 @@ serve(struct conf *conf, const struct place *place, struct listener *listeners,
 	struct cache_config config = settings_cache(conf, place->data);
 	struct server_setup setup = { .conf = conf,
 				      .data = place->data,
+				      .release = release_number(),
+				      .makes_room = arguments->automatic,
 				      .listeners = listeners,
 				      .reload = read_configuration,
 				      .arg = arguments };
@@ -295,6 +319,13 @@ run(struct conf *conf, struct arguments *arguments)
 			"%s is on %s, where the database could be damaged: the data is in "
 			"%s instead",
 			place.avoided, place.avoided_type, place.data);
+	/* One that was started by hand does not ask: its user sees that there is another. */
+	if (arguments->automatic &&
+	    handover_ask(place.socket, release_number()) == HANDOVER_STAYS) {
+		log_info("brined %s: %s has its daemon already", BRINE_VERSION,
+			 place.data);
+		return EXIT_SUCCESS;
+	}
 	end = serve(conf, &place, listeners, (unsigned)adopted, arguments);
 	while (end == SERVER_LOST) {
 		/* The sockets of a service manager went with the server: it starts us anew. */

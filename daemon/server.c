@@ -209,9 +209,13 @@ on_busy(uv_idle_t *idle)
 static void
 turn(struct server *server)
 {
-	bool more = conns_turn(server->conns);
-	const char *lost = cache_lost(server->sessions.cache);
+	const char *lost;
+	bool more;
 
+	if (server->sessions.successor && !server->leaving)
+		leave(server, "a newer daemon takes over");
+	more = conns_turn(server->conns);
+	lost = cache_lost(server->sessions.cache);
 	if (lost && server->end != SERVER_LOST)
 		lose(server, lost);
 	if (more != uv_is_active((uv_handle_t *)&server->busy)) {
@@ -303,16 +307,6 @@ on_signal(uv_signal_t *handle, int number)
 }
 
 /* ---- building up and taking down */
-
-static uint32_t
-release_number(void)
-{
-	unsigned major = 0, minor = 0, patch = 0;
-
-	if (sscanf(BRINE_VERSION, "%u.%u.%u", &major, &minor, &patch) < 2)
-		return 0;
-	return major << 16 | minor << 8 | patch;
-}
 
 static int
 watch_cache(struct server *server)
@@ -415,7 +409,8 @@ server_run(const struct server_setup *setup)
 	server->deadline_ns = UINT64_MAX;
 	server->sessions.cache = setup->cache;
 	server->sessions.data = setup->data;
-	server->sessions.release = release_number();
+	server->sessions.release = setup->release;
+	server->sessions.makes_room = setup->makes_room;
 	server->sessions.own_uid = geteuid();
 	server->sessions.counters.started_ns = clock_mono_ns();
 	door_init(&server->door, setup->listeners, setup->listener_count);

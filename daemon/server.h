@@ -9,9 +9,11 @@
 #include "daemon/listener.h"
 
 struct server_setup {
-	struct conf *conf;          /* what SIGHUP reads replaces it */
-	const char *data;           /* the data directory, for messages */
-	struct cache *cache;        /* taken: it is closed at the end */
+	struct conf *conf;   /* what SIGHUP reads replaces it */
+	const char *data;    /* the data directory, for messages */
+	uint32_t release;    /* major * 65536 + minor * 256 + patch */
+	bool makes_room;     /* leaves when a daemon of a higher release asks for it */
+	struct cache *cache; /* taken: it is closed at the end */
 	struct listener *listeners; /* taken: they are closed at the end */
 	unsigned listener_count;
 	const sigset_t *signals; /* the mask to run with, once they are handled */
@@ -21,9 +23,9 @@ struct server_setup {
 };
 
 enum server_end {
-	SERVER_STOPPED, /* by a signal, or because nobody was connected for idle_exit */
-	SERVER_LOST,    /* the cache lost its store: open it anew */
-	SERVER_FAILED,  /* it could not start; said */
+	SERVER_STOPPED, /* by a signal, for a newer daemon, or because nobody was connected for idle_exit */
+	SERVER_LOST,   /* the cache lost its store: open it anew */
+	SERVER_FAILED, /* it could not start; said */
 };
 
 /* Serves until it is told to stop. */

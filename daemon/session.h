@@ -17,6 +17,8 @@ struct sessions {
 	struct cache *cache; /* borrowed */
 	const char *data;    /* the data directory, for messages; borrowed */
 	uint32_t release;    /* major * 65536 + minor * 256 + patch */
+	bool makes_room;     /* for a daemon of a higher release */
+	uint32_t successor;  /* the release of the one that asked for it; 0: none did */
 	uint32_t own_uid;    /* it and uid 0 see the figures of all users */
 	struct counters counters;
 	struct outbox_pool pool;

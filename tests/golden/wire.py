@@ -39,6 +39,7 @@ FIELDS = {
     "COUNTER": (73, "number"), "STALE": (74, "number"), "ENTRY": (75, "number"),
     "PROTOCOL": (80, "number"), "FEATURES": (81, "number"), "RELEASE": (82, "number"),
     "UID": (83, "number"), "MAX_VALUE": (84, "number"), "EPOCH": (85, "number"),
+    "MAKES_ROOM": (86, "number"), "SUCCESSOR": (87, "number"),
 }
 FIELD_NAMES = {number: name for name, (number, _) in FIELDS.items()}
 FIELD_TYPES = {number: type_ for number, type_ in FIELDS.values()}

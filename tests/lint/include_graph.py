@@ -30,7 +30,7 @@ LEVELS = [
     {"cache", "counting", "decide", "leasing", "listing", "lookup", "parking", "request", "startup",
      "transfer"},
     {"counters", "input", "listener", "notify", "place", "settings", "stream", "watch"},
-    {"outbox"},
+    {"handover", "outbox"},
     {"session"},
     {"reply"},
     {"call"},
@@ -57,7 +57,8 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 # What the daemon may use of proto/: all of it where requests are read and answered,
 # and below that only the headers of plain values.
 PROTO_USERS = {"cache", "cache_core", "request", "transfer", "counters", "stream", "outbox", "session",
-               "reply", "call", "put", "dispatch", "conn", "intake", "conns", "server", "main"}
+               "reply", "call", "put", "dispatch", "conn", "intake", "conns", "handover",
+               "server", "main"}
 PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key.h",
                 "proto/slice.h"}
 

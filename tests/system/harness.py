@@ -5,6 +5,7 @@ wire, not what libbrine makes of it.
 """
 
 import contextlib
+import itertools
 import os
 import pathlib
 import select
@@ -19,6 +20,7 @@ BUILD = pathlib.Path(os.environ.get("BRINE_BUILD", "build")).resolve()
 BRINED = BUILD / "brined"
 # Only means "hung".
 DEADLINE = 60
+LAUNCHES = itertools.count()
 
 HELLO, PING, GET, PUT, DELETE, TOUCH, META, SCAN, FLUSH, STATS, SYNC = range(1, 12)
 REPLY, ERROR_KIND, GOAWAY = 128, 129, 130
@@ -30,7 +32,7 @@ FIELDS = {
     "prefix": 13, "max_age": 16, "not_version": 17, "refresh": 26, "status": 64,
     "error": 65, "text": 66, "detail": 67, "age": 68, "ttl_left": 69, "writer": 70,
     "count": 71, "last_id": 72, "protocol": 80, "features": 81, "release": 82,
-    "uid": 83, "max_value": 84, "epoch": 85,
+    "uid": 83, "max_value": 84, "epoch": 85, "makes_room": 86, "successor": 87,
 }
 NAMES = {number: name for name, number in FIELDS.items()}
 
@@ -200,7 +202,9 @@ class Client:
 class Daemon:
     """brined in the foreground, with its own data directory."""
 
-    def __init__(self, folder, *arguments, env=(), data=True, descriptors=None):
+    def __init__(self, folder, *arguments, env=(), data=True, descriptors=None,
+                 program=None):
+        self.program = program
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
         self.socket = self.data / "brine.sock"
@@ -220,13 +224,13 @@ class Daemon:
         return self
 
     def launch(self):
-        notify = self.folder / "notify"
-        notify.unlink(missing_ok=True)
+        # Its own: the daemon before it may have something to say yet.
+        notify = self.folder / f"notify-{next(LAUNCHES)}"
         if self.ready:
             self.ready.close()
         self.ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.ready.bind(str(notify))
-        command = [str(BRINED), *self.arguments]
+        command = [str(self.program or BRINED), *self.arguments]
         if self.descriptors:
             command = ["prlimit", f"--nofile={self.descriptors}", "--", *command]
         with open(self.log_path, "ab") as log:

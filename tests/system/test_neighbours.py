@@ -362,7 +362,7 @@ def test_the_daemon_serves_a_newer_client(daemon):
     and sends along what may be ignored."""
     later = {128: 1, 129: "text", 130: b"bytes", 131: [1, {2: None}], 1 << 40: -1.5}
     peer = wire.Peer(peers.connect(daemon.socket), peers.HUNG)
-    hello = peer.ask("HELLO", {"FEATURES": 2**64 - 1, "RELEASE": 0xFF0000, 86: [1], 63: {1: 2}, **later})
+    hello = peer.ask("HELLO", {"FEATURES": 2**64 - 1, "RELEASE": 0xFF0000, 90: [1], 63: {1: 2}, **later})
     assert hello.named["PROTOCOL"] == 1 and hello.named.get("FEATURES", 0) == 0
     for kind in range(max(wire.COMMANDS.values()) + 1, 128):
         reply = peer.ask(kind, {"KEY": b"new", 62: 1, **later}, b"a body" if kind % 2 else None)

@@ -1,6 +1,6 @@
 /* test_client_start.c - where a client looks, and the daemon that it starts when nobody is there.
  *
- * The started daemon is this program itself: run as a daemon is run ("--set idle_exit=15m") it takes a lock in
+ * The started daemon is this program itself: run as a daemon is run ("--automatic") it takes a lock in
  * BRINE_DATA, listens there, answers HELLO and PING, and leaves when its directory has gone. */
 #include "tests/unit/unit.h"
 
@@ -620,7 +620,7 @@ main(int argc, char **argv)
 			a_system_socket_that_refuses_is_the_error_and_nothing_is_started),
 	};
 
-	if (argc == 3 && strcmp(argv[1], "--set") == 0)
+	if (argc == 2 && strcmp(argv[1], "--automatic") == 0)
 		return daemon_main();
 	return unit_run(tests);
 }
