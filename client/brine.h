@@ -425,6 +425,18 @@ struct brine_lease_options {
 	uint64_t lease_ms; /* the lease ends after so long; 0: with its connection */
 };
 
+/* BRINE_HIT and a value to release (with BRINE_LEASE_GRANTED: it is stale, and this caller refreshes it);
+ * BRINE_MISS: compute, as ret_lease->state says; or an error (outage: compute and use the result). Both outputs
+ * are required; ret_lease is always set.
+ *
+ * A wait has no time limit but wait_ms: while it lasts, a PING after each timeout_ms of silence makes sure of the
+ * daemon, and a further timeout_ms of silence is -BRINE_ERROR_TIMED_OUT. If the connection is lost or the daemon
+ * shuts down, the call connects again for up to timeout_ms and goes on waiting. The `interrupted` hook ends it
+ * like any other call. */
+int brine_get_or_lease(struct brine *brine, const void *key, size_t key_len,
+		       const struct brine_lease_options *options,
+		       struct brine_value **ret_value, struct brine_lease *ret_lease);
+
 enum brine_give_up {
 	BRINE_FAILED =
 		1, /* the next waiter computes; after a second failure in a row, all of them do */

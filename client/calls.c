@@ -69,7 +69,18 @@ queue(struct brine *brine, const struct brine_request *request, bool streamed)
 	return call_result(brine, error);
 }
 
-/* One request on one connection. Returns 0 when *ret_reply is filled, or an error. */
+void
+call_note(struct brine *brine, const struct brine_request *request,
+	  const struct brine_reply *reply)
+{
+	if (brine->wire && brine->wire->not_resumed) {
+		held_lost(&brine->held, brine->wire->not_resumed);
+		brine->wire->not_resumed = 0;
+	}
+	held_note(&brine->held, request, reply);
+}
+
+/* One request as it is. Returns 0 when *ret_reply is filled, or an error. */
 static int
 ask(struct brine *brine, const struct brine_request *request, bool streamed,
     struct brine_reply *ret_reply)
@@ -87,6 +98,7 @@ ask(struct brine *brine, const struct brine_request *request, bool streamed,
 		return handle_fail(brine, BRINE_ERROR_BAD_PEER,
 				   "the daemon gave no answer");
 	call_result(brine, ret_reply->result);
+	call_note(brine, request, ret_reply);
 	if (!link_may_repeat(ret_reply))
 		link_answered(brine);
 	if (!streamed || ret_reply->result != BRINE_HIT)
@@ -104,10 +116,10 @@ once_more(struct brine *brine, const struct brine_reply *reply, int sent)
 	       (reply->result != -BRINE_ERROR_CUT_OFF && link_await_successor(brine));
 }
 
-/* One attempt: what an older daemon does not know is left away, field by field. Returns as ask(). */
-static int
-attempt(struct brine *brine, const struct brine_request *request, bool streamed,
-	struct brine_reply *ret_reply)
+/* What an older daemon does not know is left away, field by field. */
+int
+call_attempt(struct brine *brine, const struct brine_request *request, bool streamed,
+	     struct brine_reply *ret_reply)
 {
 	int error = 0;
 
@@ -142,7 +154,7 @@ call_request(struct brine *brine, const struct brine_request *request, bool stre
 	if (!named.namespace_name)
 		named.namespace_name = brine->namespace_name;
 	do {
-		error = attempt(brine, &named, streamed, &reply);
+		error = call_attempt(brine, &named, streamed, &reply);
 		if (error && cut && changes_something(&named))
 			return cut; /* it may have been done: "unreachable" would deny that */
 		if (error)

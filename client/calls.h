@@ -10,6 +10,15 @@
 int call_request(struct brine *brine, const struct brine_request *request, bool streamed,
 		 struct brine_reply *ret_reply);
 
+/* The same on one connection, once: where it broke the reply says whether to ask again, and whoever does closes the
+ * connection first. The namespace is named. Returns 0 when *ret_reply is filled, or an error. */
+int call_attempt(struct brine *brine, const struct brine_request *request, bool streamed,
+		 struct brine_reply *ret_reply);
+
+/* What the handle holds after this answer. */
+void call_note(struct brine *brine, const struct brine_request *request,
+	       const struct brine_reply *reply);
+
 /* The answer of what makes no sense without a daemon: -BRINE_ERROR_DISABLED, and why. */
 int call_disabled(struct brine *brine);
 

@@ -83,6 +83,7 @@ handle_look(struct brine *brine)
 		return;
 	/* Closed, not shut down and with nothing sent: the parent's connection goes on. */
 	link_close(brine);
+	held_drop(&brine->held);
 	brine->stream = NULL;
 	brine->retry_at_ms = 0;
 	brine->successor_until_ms = 0;
@@ -169,6 +170,7 @@ brine_close(struct brine **brine)
 	if (!brine || !*brine)
 		return;
 	link_close(*brine);
+	held_drop(&(*brine)->held);
 	if ((*brine)->alive)
 		munmap((void *)(*brine)->alive, ALIVE_SIZE);
 	locate_free(&(*brine)->env);

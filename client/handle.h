@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "client/brine.h"
+#include "client/held.h"
 #include "client/locate.h"
 #include "client/wire.h"
 
@@ -51,6 +52,7 @@ struct brine {
 	uid_t uid;
 	bool uid_may_change;
 
+	struct held held;
 	void *stream; /* the upload or download under way */
 	char message[HANDLE_MESSAGE_MAX];
 };

@@ -294,6 +294,17 @@ find_or_await(struct brine *brine)
 	return error;
 }
 
+/* On a new connection, before anything else: the leases that the handle still holds. Nobody waits for the answers. */
+static void
+resume_leases(struct brine *brine)
+{
+	struct brine_request request;
+
+	for (unsigned place = 0; place < HELD_MAX; place++)
+		if (held_request(&brine->held, place, &request))
+			wire_resume(brine->wire, &request, place, handle_now_ms());
+}
+
 int
 link_ready(struct brine *brine)
 {
@@ -314,6 +325,8 @@ link_ready(struct brine *brine)
 	error = find_or_await(brine);
 	if (error && error != -BRINE_ERROR_INTERRUPTED)
 		pause_trying(brine, error);
+	if (!error)
+		resume_leases(brine);
 	return error;
 }
 

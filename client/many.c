@@ -38,14 +38,22 @@ is_lost(int result)
 	}
 }
 
+static struct brine_request
+named(const struct many *many, size_t index)
+{
+	struct brine_request request = many->requests[index];
+
+	if (!request.namespace_name)
+		request.namespace_name = many->brine->namespace_name;
+	return request;
+}
+
 static int
 queue(struct many *many, size_t index)
 {
-	struct brine_request request = many->requests[index];
+	struct brine_request request = named(many, index);
 	struct brine *brine = many->brine;
 
-	if (!request.namespace_name)
-		request.namespace_name = brine->namespace_name;
 	return call_result(
 		brine, brine_wire_request(brine->wire, &request, index, handle_now_ms()));
 }
@@ -91,15 +99,21 @@ fill(struct many *many)
 static void
 take(struct many *many, struct brine_reply *reply)
 {
+	struct brine_request request = named(many, reply->token);
 	int *sends = &many->replies[reply->token].again;
 
 	call_result(many->brine, reply->result);
+	call_note(many->brine, &request, reply);
 	if (reply->result == -BRINE_ERROR_SHUTTING_DOWN && reply->again) {
 		--*sends; /* nothing was done */
 		return;
 	}
+	/* Still waiting: the next round sends it again, perhaps without what the daemon does not know. */
 	if (link_may_repeat(reply) && *sends < SENDS_MAX)
-		return; /* still waiting: the next round sends it again */
+		return;
+	if (reply->result == -BRINE_ERROR_UNSUPPORTED && reply->again &&
+	    *sends < LACKS_MAX)
+		return;
 	link_answered(many->brine);
 	settle(many, reply);
 }

@@ -20,6 +20,8 @@ struct brine_upload {
 	uint64_t written;
 	int error; /* nothing more can be written */
 	bool disabled;
+	bool leased; /* it is published under this token */
+	unsigned char token[BRINE_TOKEN_SIZE];
 };
 
 static int
@@ -58,6 +60,9 @@ brine_put_begin(struct brine *brine, const void *key, size_t key_len, uint64_t l
 	upload->brine = brine;
 	upload->length = length;
 	upload->disabled = brine->env.disabled;
+	upload->leased = request.token != NULL;
+	if (upload->leased)
+		memcpy(upload->token, request.token, sizeof(upload->token));
 	if (!upload->disabled)
 		error = begin_upload(brine, &request);
 	if (error) {
@@ -164,6 +169,8 @@ finish(struct brine_upload *upload, uint64_t *ret_version)
 	if (call_result(brine, reply.result) == BRINE_DONE && ret_version)
 		*ret_version = reply.meta.version;
 	link_settle(brine);
+	if (upload->leased && reply.result == BRINE_DONE)
+		held_forget(&brine->held, upload->token);
 	return call_size(brine, reply.result, upload->length);
 }
 

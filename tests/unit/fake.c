@@ -83,6 +83,17 @@ fake_error(const struct fake_request *request, int error)
 }
 
 void
+fake_unsupported(const struct fake_request *request, unsigned field)
+{
+	struct message message = { 0 };
+
+	MESSAGE_SET(&message, ERROR, error, ERROR_UNSUPPORTED);
+	if (field)
+		MESSAGE_SET(&message, DETAIL, detail, field);
+	fake_reply(request, FRAME_ERROR, &message, NULL, 0);
+}
+
+void
 fake_goaway(const struct fake_request *request, uint32_t last_id)
 {
 	struct fake_request nobody = { .conn = request->conn };

@@ -76,6 +76,8 @@ void fake_stop(struct fake *fake);
 void fake_reply(const struct fake_request *request, unsigned kind,
 		const struct message *message, const void *body, size_t len);
 void fake_error(const struct fake_request *request, int error);
+/* UNSUPPORTED; field 0: the command itself. */
+void fake_unsupported(const struct fake_request *request, unsigned field);
 void fake_goaway(const struct fake_request *request, uint32_t last_id);
 void fake_answer(struct fake *fake, const struct fake_request *request);
 void fake_send(const struct fake_request *request, const void *bytes, size_t len);
