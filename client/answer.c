@@ -202,6 +202,7 @@ take_hello(struct brine_wire *wire, const struct frame *frame,
 						   : BRINE_NOBODY,
 		.server_uid = BRINE_NOBODY,
 	};
+	wire->makes_room = message->makes_room != 0;
 	wire->greeted = true;
 	return 0;
 }

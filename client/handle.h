@@ -45,6 +45,8 @@ struct brine {
 	/* The daemon said that it leaves, and nobody has answered since: until then an absent one is waited
 	 * for. 0: nothing of the kind. */
 	uint64_t successor_until_ms;
+	uint64_t
+		renewed_epoch; /* of the daemon that was last to be replaced by a newer one */
 
 	/* Whose handle it is. alive is a page that the kernel empties in a forked child. */
 	volatile unsigned char *alive;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "client/find.h"
+#include "client/renew.h"
 
 #define SEND_IOVECS 64
 /* How long the successor of a daemon that leaves is waited for, whatever the timeout, and in which steps. */
@@ -304,8 +305,11 @@ link_settle(struct brine *brine)
 	idle = brine_wire_outstanding(wire) == 0;
 	/* A refusal may overtake its value: the rest of it is the caller's, and must not be sent later. */
 	if (!wire->cut && !error &&
-	    !(idle && (wire->leaving || !outgoing_empty(&wire->outgoing))))
+	    !(idle && (wire->leaving || !outgoing_empty(&wire->outgoing)))) {
+		if (idle && !wire->incoming.open)
+			renew_daemon(brine);
 		return;
+	}
 	link_close(brine);
 	if (error == -BRINE_ERROR_SHUTTING_DOWN && may_await(brine))
 		return;

@@ -187,6 +187,30 @@ start_locked(const struct start *start, int folder, int stamp, uint64_t deadline
 	return -1;
 }
 
+/* Holding the lock: starts a daemon that asks the one behind `old` for its place. */
+static void
+start_newer_locked(const struct start *start, int folder, int stamp, int old)
+{
+	struct pollfd pollers[2] = { { .fd = old, .events = POLLIN },
+				     { .events = POLLIN } };
+	char program[PATH_MAX], why[256];
+	pid_t pid;
+
+	if (failed_lately(stamp, why, sizeof(why)) ||
+	    program_find(start->daemon, start->uid, program, why, sizeof(why)))
+		return;
+	pid = launch_daemon(program, start->env, start->data, folder);
+	if (pid < 0)
+		return;
+	pollers[1].fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	/* When the old one has said GOAWAY, it listens no more: who answers then is the new one. Until then
+	 * the lock keeps the others from starting more of them. */
+	if (poll(pollers, 2, WAIT_MS) > 0 && pollers[0].revents)
+		wait_for_answer(start->socket, pollers[1].fd, now_ms() + WAIT_MS);
+	if (pollers[1].fd >= 0)
+		close(pollers[1].fd);
+}
+
 /* Makes the directory and its parents, as far as they are missing. */
 static bool
 make_folder(const char *path)
@@ -223,6 +247,13 @@ open_folder(const struct start *start, char *why, size_t size)
 		    (unsigned)start->uid);
 }
 
+static int
+open_stamp(int folder)
+{
+	return openat(folder, STAMP_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+		      0600);
+}
+
 int
 start_daemon(const struct start *start, char *why, size_t size)
 {
@@ -234,8 +265,7 @@ start_daemon(const struct start *start, char *why, size_t size)
 	folder = open_folder(start, why, size);
 	if (folder < 0)
 		return -1;
-	stamp = openat(folder, STAMP_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-		       0600);
+	stamp = open_stamp(folder);
 	if (stamp < 0) {
 		result = fail(why, size, "cannot write in %s: %s", start->data,
 			      strerror(errno));
@@ -248,4 +278,24 @@ start_daemon(const struct start *start, char *why, size_t size)
 		close(stamp);
 	close(folder);
 	return result;
+}
+
+void
+start_newer(const struct start *start, int old)
+{
+	char why[256];
+	int folder, stamp;
+
+	if (getauxval(AT_SECURE))
+		return;
+	folder = open_folder(start, why, sizeof(why));
+	if (folder < 0)
+		return;
+	stamp = open_stamp(folder);
+	/* Who has not got the lock need not wait: the old one says when it is over. */
+	if (stamp >= 0 && flock(stamp, LOCK_EX | LOCK_NB) == 0)
+		start_newer_locked(start, folder, stamp, old);
+	if (stamp >= 0)
+		close(stamp);
+	close(folder);
 }

@@ -24,4 +24,9 @@ enum start_result {
  * START_DONE has the reason and the advice in why. */
 int start_daemon(const struct start *start, char *why, size_t size);
 
+/* Starts a daemon, unless another process is about to, that asks the older one behind the connection `old` for
+ * its place, and waits for at most a second until that says there that it leaves, and one more until the new one
+ * answers. Nothing that goes wrong is an error: the older one serves. */
+void start_newer(const struct start *start, int old);
+
 #endif

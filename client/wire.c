@@ -75,9 +75,7 @@ say_hello(struct brine_wire *wire)
 		return -BRINE_ERROR_LOCAL_MEMORY;
 	id = asked_add(&wire->asked, &asked);
 	MESSAGE_SET(&message, FEATURES, features, 0);
-	MESSAGE_SET(&message, RELEASE, release,
-		    BRINE_VERSION_MAJOR << 16 | BRINE_VERSION_MINOR << 8 |
-			    BRINE_VERSION_PATCH);
+	MESSAGE_SET(&message, RELEASE, release, WIRE_RELEASE);
 	len = write_head(head, COMMAND_HELLO, id, &message, FRAME_NONE, 0);
 	return outgoing_add(&wire->outgoing, id, true, head, len, NULL, 0)
 		       ? -BRINE_ERROR_LOCAL_MEMORY

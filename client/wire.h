@@ -15,6 +15,9 @@
 /* One whole preamble and header, and as much again for what follows in the same read. */
 #define WIRE_INPUT_SIZE (2 * (FRAME_PREAMBLE_SIZE + FRAME_HEADER_MAX))
 #define WIRE_MESSAGE_MAX 512
+/* This library's, as in HELLO. */
+#define WIRE_RELEASE                                                                     \
+	(BRINE_VERSION_MAJOR << 16 | BRINE_VERSION_MINOR << 8 | BRINE_VERSION_PATCH)
 /* A body whose header names no length (pages, statistics) may have so many bytes. */
 #define WIRE_UNKNOWN_MAX (64u << 20)
 
@@ -45,9 +48,10 @@ struct brine_wire {
 	size_t start, end; /* what of input is not read yet */
 	size_t direct;     /* how much of the space given last is not in input */
 	uint64_t quiet_since_ms;
-	int error;    /* not 0: nothing more can be read */
-	bool greeted; /* HELLO was answered */
-	bool refused; /* HELLO was answered with an error */
+	int error;       /* not 0: nothing more can be read */
+	bool greeted;    /* HELLO was answered */
+	bool refused;    /* HELLO was answered with an error */
+	bool makes_room; /* the daemon said that it leaves for a newer one */
 	bool uploading;
 	bool leaving; /* GOAWAY came */
 	bool cut;

@@ -64,11 +64,12 @@ class Handle:
 
     def __init__(self, library, path, **options):
         self.library, self.brine = library, pointer()
-        os.environ["BRINE_SOCKET"] = str(path)
+        if path:
+            os.environ["BRINE_SOCKET"] = str(path)
         try:
             assert library.brine_open(byref(Options(**options)), byref(self.brine)) == 0
         finally:
-            del os.environ["BRINE_SOCKET"]
+            os.environ.pop("BRINE_SOCKET", None)
 
     def __getattr__(self, name):
         function = getattr(self.library, f"brine_{name}")
