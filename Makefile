@@ -33,7 +33,8 @@ PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhas
 	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis
 LINT_PACKAGES = clang clang-format mandoc
 FUZZ_PACKAGES = clang libclang-rt-14-dev
-BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev
+BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev \
+	python3-redis python3-pymemcache python3-pylibmc python3-diskcache
 
 WARNINGS = -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla
 CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DBRINE_VERSION='"$(VERSION)"' $(CPPFLAGS)
