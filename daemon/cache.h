@@ -53,6 +53,8 @@ enum answer_kind {
 	ANSWER_ERROR,
 };
 
+struct bundle;
+
 struct answer {
 	enum answer_kind kind;
 	enum error error; /* with ANSWER_ERROR, and the next two */
@@ -84,6 +86,9 @@ struct answer {
 	uint8_t token[CACHE_TOKEN_SIZE];
 
 	int64_t counter; /* INCR */
+	/* What a bundle came to, the receiver's to free; with an error: which item it is about. */
+	struct bundle *bundle;
+	uint32_t entry;
 
 	/* SCAN: where to go on (len 0: finished), borrowed like value. */
 	struct slice cursor;
@@ -186,6 +191,34 @@ struct put {
 /* value.len <= CACHE_PART_MAX. */
 int cache_put(struct cache *cache, const struct put *put, struct slice value,
 	      const struct later *later, struct answer *ret_answer);
+
+/* Puts and deletes that are accepted together or not at all: they become visible at once, and reach the disk in
+ * one transaction. All conditions are judged first, by what was there before. */
+#define BUNDLE_MAX 1024
+struct bundle_item {
+	bool remove;        /* else it is put */
+	struct put put;     /* its target; and, of a put, all but payer, ack and token */
+	struct slice value; /* of a put */
+	uint64_t only_version; /* of a removal; 0: any */
+	/* filled by the cache: */
+	uint64_t version; /* that was put */
+	bool there;       /* there was something to remove */
+};
+struct bundle {
+	uint32_t uid;
+	struct slice namespace;
+	struct payer *payer;
+	enum ack ack;
+	void *bytes; /* what all slices point into; goes with the bundle */
+	size_t count;
+	struct bundle_item items[];
+};
+void bundle_free(struct bundle **bundle);
+/* The most bytes that the values of one bundle may have. */
+uint64_t cache_bundle_max(const struct cache *cache);
+/* Takes the bundle, in every case. */
+int cache_bundle(struct cache *cache, struct bundle **bundle, const struct later *later,
+		 struct answer *ret_answer);
 
 /* A value that arrives in parts. length is UINT64_MAX when it is not known.
  * Returns NULL and an error in *ret_answer when it can be refused at once. */

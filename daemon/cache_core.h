@@ -30,13 +30,14 @@ struct payer {
 
 enum op_kind {
 	OP_GET,
-	/* from here on to OP_INCR: what changes something */
+	/* from here on to OP_BUNDLE: what changes something */
 	OP_PUT,
 	OP_PUBLISH,
 	OP_DELETE,
 	OP_TOUCH,
 	OP_TAKE,
 	OP_INCR,
+	OP_BUNDLE,
 	OP_SCAN,
 	OP_STATS,
 	OP_ANSWER, /* nothing to do but to give the answer that is ready, when the disk has it */
@@ -69,8 +70,10 @@ struct op {
 	};
 	struct slice value;    /* OP_PUT; borrowed */
 	struct upload *upload; /* OP_PUBLISH; owned */
+	struct bundle *bundle; /* OP_BUNDLE; owned */
 	struct later later;
-	bool waited;            /* parked once already */
+	bool waited; /* parked once already */
+	bool warm;   /* a reader has touched what it is about: no need to ask one again */
 	uint64_t wait_until_ns; /* OP_GET with a lease */
 };
 
@@ -225,6 +228,8 @@ void op_resume(struct cache *cache, struct parked *parked);
 /* Answers with an error. Takes it. */
 void op_fail(struct cache *cache, struct parked *parked, enum error error);
 /* The target's namespace, made if need be. NULL: the error is in *ret_answer. */
+/* Can nothing be accepted just now? The error is in *ret_answer then. */
+bool core_refuses(const struct cache *cache, struct answer *ret_answer);
 struct namespace *core_namespace(struct cache *cache, const struct target *target,
 				 struct answer *ret_answer);
 
@@ -269,9 +274,28 @@ void op_unpark(struct cache *cache, struct parked *parked);
 int op_wait_for_commit(struct cache *cache, struct op *op, struct answer *ret_answer);
 int op_wait_for_reader(struct cache *cache, struct op *op, bool value_wanted,
 		       struct answer *ret_answer);
+/* Parks a bundle until a reader has touched all that it depends on. */
+int op_wait_for_warmth(struct cache *cache, struct op *op, struct answer *ret_answer);
 /* Waits until everything accepted so far is on the disk, then gives the answer. */
 int op_answer_later(struct cache *cache, const struct later *later,
 		    struct answer *answer);
+
+/* A put's condition, by what is there. */
+enum error core_check_condition(const struct cache *cache, const struct put *put,
+				const struct found *found);
+/* The change that an OP_PUT or OP_PUBLISH comes to, not accepted yet. NULL: no memory. */
+struct change *core_make_value(struct cache *cache, const struct op *op);
+/* Takes it: the value is there from now on, for those who waited for it, too. */
+void core_accept_value(struct cache *cache, struct namespace *namespace,
+		       struct change *change, struct payer *payer);
+
+/* ---- bundling.c ---- */
+
+/* Decides, or waits for a reader. Takes the bundle. */
+int op_run_bundle(struct cache *cache, struct op *op, struct answer *ret_answer);
+/* Row keys of the items that are judged by what is there; to must hold BUNDLE_MAX. Returns how many. */
+size_t bundle_row_keys(const struct cache *cache, const struct op *op,
+		       uint8_t (*to)[ROW_KEY_SIZE]);
 
 /* ---- counting.c ---- */
 

@@ -8,7 +8,11 @@
 void
 call_refuse(const struct call *call, enum error error, uint64_t detail, const char *text)
 {
-	reply_error(call->session, call->frame->id, error, detail, text);
+	if (call->entry < 0)
+		reply_error(call->session, call->frame->id, error, detail, text);
+	else
+		reply_entry_error(call->session, call->frame->id, error, detail, text,
+				  (uint32_t)call->entry);
 }
 
 static bool

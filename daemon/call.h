@@ -18,6 +18,7 @@ struct call {
 	struct message message;
 	struct target target; /* filled by the checks */
 	struct slice body;    /* its first segment */
+	int entry;            /* of a batch, from 0; -1: it is a request of its own */
 };
 
 /* detail 0: none; text NULL: the error's own sentence. */

@@ -8,7 +8,6 @@
 #define COUNTER_SIZE 8
 /* PROTOCOL.md, "Codecs": a counter's bytes. */
 #define CODEC_COUNTER 6
-#define MS_PER_S 1000
 
 static enum error
 next_value(const struct op *op, const struct found *found, bool there, int64_t *ret_value)
@@ -69,11 +68,7 @@ op_decide_incr(struct cache *cache, struct op *op, struct found *found,
 	change->record_len = record_write(&record, change->bytes);
 	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
 	change->version = record.version;
-	core_accept(cache, change, op->incr.payer);
-	lease_published(cache->leases, op->row_key);
-	cache->counts.puts++;
-	op->namespace->puts++;
-	recency_touch(cache->recency, op->row_key, (uint32_t)(cache->now_ms / MS_PER_S));
+	core_accept_value(cache, op->namespace, change, op->incr.payer);
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE,
 				       .version = record.version,
 				       .counter = value };

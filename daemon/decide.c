@@ -159,9 +159,9 @@ decide_get(struct cache *cache, struct op *op, struct found *found,
 
 /* ---- put ---- */
 
-static enum error
-check_condition(const struct cache *cache, const struct put *put,
-		const struct found *found)
+enum error
+core_check_condition(const struct cache *cache, const struct put *put,
+		     const struct found *found)
 {
 	bool there = found->there && !record_expired(&found->record, cache->now_ms);
 
@@ -233,8 +233,8 @@ make_record(struct cache *cache, const struct op *op, struct slice value, uint64
 	return record;
 }
 
-static int
-accept_value(struct cache *cache, struct op *op, struct answer *ret_answer)
+struct change *
+core_make_value(struct cache *cache, const struct op *op)
 {
 	uint64_t length =
 		op->kind == OP_PUBLISH ? upload_length(op->upload) : op->value.len;
@@ -246,7 +246,7 @@ accept_value(struct cache *cache, struct op *op, struct answer *ret_answer)
 		op->kind == OP_PUT ? CHANGE_PUT : CHANGE_PUBLISH, record_len + value_len);
 
 	if (!change)
-		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+		return NULL;
 	record_write(&record, change->bytes);
 	change->record_len = record_len;
 	change->value_len = value_len;
@@ -255,12 +255,35 @@ accept_value(struct cache *cache, struct op *op, struct answer *ret_answer)
 	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
 	change->version = record.version;
 	change->object_id = record.object_id;
-	core_accept(cache, change, op->put.payer);
+	return change;
+}
+
+void
+core_accept_value(struct cache *cache, struct namespace *namespace, struct change *change,
+		  struct payer *payer)
+{
+	uint8_t row_key[ROW_KEY_SIZE];
+
+	memcpy(row_key, change->row_key, ROW_KEY_SIZE);
+	core_accept(cache, change, payer);
+	lease_published(cache->leases, row_key);
 	cache->counts.puts++;
-	op->namespace->puts++;
-	recency_touch(cache->recency, op->row_key, (uint32_t)(cache->now_ms / MS_PER_S));
-	return answer_now(ret_answer, (struct answer){ .kind = ANSWER_DONE,
-						       .version = record.version });
+	namespace->puts++;
+	recency_touch(cache->recency, row_key, (uint32_t)(cache->now_ms / MS_PER_S));
+}
+
+static int
+accept_value(struct cache *cache, struct op *op, struct answer *ret_answer)
+{
+	struct change *change = core_make_value(cache, op);
+	uint64_t version;
+
+	if (!change)
+		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+	version = change->version;
+	core_accept_value(cache, op->namespace, change, op->put.payer);
+	return answer_now(ret_answer,
+			  (struct answer){ .kind = ANSWER_DONE, .version = version });
 }
 
 /* What was acknowledged from memory is on the disk within two commits: more than they take is
@@ -294,7 +317,7 @@ decide_put(struct cache *cache, struct op *op, struct found *found,
 {
 	enum error refused = op_token_old(cache, op)
 				     ? ERROR_OLD_TOKEN
-				     : check_condition(cache, &op->put, found);
+				     : core_check_condition(cache, &op->put, found);
 	bool published = op->kind == OP_PUBLISH;
 	int done;
 
@@ -311,8 +334,6 @@ decide_put(struct cache *cache, struct op *op, struct found *found,
 		else
 			upload_free(&op->upload);
 	}
-	if (ret_answer->kind != ANSWER_ERROR)
-		lease_published(cache->leases, op->row_key);
 	done = op_acknowledge(cache, op, published || op->put.ack == ACK_DISK,
 			      ret_answer);
 	return done;

@@ -1,6 +1,7 @@
 /* dispatch.c - from a request to its call of the cache. Owns nothing. Loop thread only. */
 #include "daemon/dispatch.h"
 
+#include "daemon/batch.h"
 #include "daemon/call.h"
 #include "daemon/log.h"
 #include "daemon/put.h"
@@ -228,22 +229,9 @@ static void (*const commands[])(struct call *) = {
 	[COMMAND_FLUSH] = do_flush,   [COMMAND_STATS] = do_stats,
 	[COMMAND_SYNC] = do_sync,     [COMMAND_RELEASE] = do_release,
 	[COMMAND_RESUME] = do_resume, [COMMAND_TAKE] = do_take,
-	[COMMAND_INCR] = do_incr,
+	[COMMAND_INCR] = do_incr,     [COMMAND_BATCH] = batch_begin,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-/* The lowest field below 128 that the command does not take; 0 if there is none. */
-static unsigned
-surplus_field(const struct message *message, uint64_t allowed)
-{
-	uint64_t surplus = message->present[0] & ~allowed;
-
-	if (surplus)
-		return (unsigned)__builtin_ctzll(surplus);
-	if (message->present[1])
-		return 64 + (unsigned)__builtin_ctzll(message->present[1]);
-	return 0;
-}
 
 /* Does the command take these fields and this body? */
 static bool
@@ -265,12 +253,13 @@ check_shape(struct call *call, struct slice header)
 		return false;
 	}
 	if (result == MESSAGE_OK)
-		field = surplus_field(&call->message, allowed);
+		field = message_surplus(&call->message, allowed);
 	if (field) {
 		call_refuse(call, ERROR_UNSUPPORTED, field, NULL);
 		return false;
 	}
-	if (call->frame->first.mark != FRAME_NONE && call->frame->kind != COMMAND_PUT) {
+	if (call->frame->first.mark != FRAME_NONE && call->frame->kind != COMMAND_PUT &&
+	    call->frame->kind != COMMAND_BATCH) {
 		call_refuse(call, ERROR_BAD_REQUEST, 0, "this command takes no body");
 		return false;
 	}
@@ -295,6 +284,17 @@ greet(struct call *call, struct slice header)
 	return NULL;
 }
 
+/* Is there room for the bytes that the request brings? */
+static bool
+admitted(const struct session *session, const struct frame *frame, struct slice first)
+{
+	if (frame->kind == COMMAND_PUT && first.len)
+		return cache_admits(session->all->cache, session->payer, first.len);
+	if (frame->kind == COMMAND_BATCH && frame->first.mark == FRAME_LAST)
+		return batch_admitted(session, first);
+	return true;
+}
+
 enum dispatch_result
 dispatch_frame(struct session *session, const struct frame *frame, struct slice header,
 	       struct slice first, const char **ret_why)
@@ -307,14 +307,14 @@ dispatch_frame(struct session *session, const struct frame *frame, struct slice 
 	call.session = session;
 	call.frame = frame;
 	call.body = first;
+	call.entry = -1;
 	if (frame->id != session->next_id)
 		why = "its id is out of sequence";
 	else if (frame->kind >= COUNTERS_COMMANDS)
 		why = "it is not a request";
 	else if (session->greeted && frame->kind == COMMAND_HELLO)
 		why = "it is a second HELLO";
-	if (!why && first.len && frame->kind == COMMAND_PUT &&
-	    !cache_admits(session->all->cache, session->payer, first.len))
+	if (!why && !admitted(session, frame, first))
 		return DISPATCH_NO_ROOM;
 	if (!why && !session->greeted)
 		why = greet(&call, header);
@@ -340,6 +340,10 @@ dispatch_segment(struct session *session, const struct frame_segment *segment,
 		if (segment->mark != FRAME_ABORT && !upload_ready(session->upload))
 			return DISPATCH_NO_ROOM;
 		put_continue(session, segment, bytes);
+	} else if (session->body == BODY_BATCH) {
+		if (segment->mark == FRAME_LAST && !batch_admitted(session, bytes))
+			return DISPATCH_NO_ROOM;
+		batch_continue(session, segment, bytes);
 	}
 	if (segment->mark != FRAME_MORE)
 		session->body = BODY_NONE;

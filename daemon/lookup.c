@@ -92,7 +92,7 @@ find_stored(struct cache *cache, const struct op *op, bool value_wanted,
 	enum find_result where;
 	uint64_t began_ns;
 
-	if (!core_inline_allowed(cache, fresh))
+	if (!op->warm && !core_inline_allowed(cache, fresh))
 		return FIND_COLD;
 	if (core_snapshot(cache) < 0)
 		return FIND_FAILED;

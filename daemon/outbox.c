@@ -257,6 +257,55 @@ outbox_value(struct outbox *outbox, uint32_t id, const struct message *header,
 	keep_foreign(outbox);
 }
 
+/* Puts a segment's word between each two segments of a body, from its end on. Returns the new length; 0: no
+ * memory, and the body is as it was. */
+static size_t
+cut(uint8_t **body, size_t len)
+{
+	size_t words = (len - 1) / FRAME_SEGMENT_MAX;
+	size_t total = len + words * FRAME_WORD_SIZE, end = len;
+	uint8_t *bytes = realloc(*body, total);
+
+	if (!bytes)
+		return 0;
+	*body = bytes;
+	for (size_t i = words; i > 0; i--) {
+		size_t start = i * FRAME_SEGMENT_MAX;
+		uint8_t *to = bytes + start + i * FRAME_WORD_SIZE;
+
+		memmove(to, bytes + start, end - start);
+		frame_write_segment(to - FRAME_WORD_SIZE,
+				    &(struct frame_segment){
+					    .mark = i == words ? FRAME_LAST : FRAME_MORE,
+					    .len = (uint32_t)(end - start) });
+		end = start;
+	}
+	return total;
+}
+
+void
+outbox_body(struct outbox *outbox, uint32_t id, const struct message *header,
+	    uint8_t *body, size_t len)
+{
+	struct frame_segment first = { .mark = FRAME_MORE, .len = FRAME_SEGMENT_MAX };
+	uint8_t *to;
+
+	if (len <= FRAME_SEGMENT_MAX) {
+		outbox_value(outbox, id, header, slice(body, len), body);
+		return;
+	}
+	to = outbox->fd < 0 ? NULL : reserve(outbox, FRAME_PREAMBLE_SIZE + HEAD_MAX);
+	len = to ? cut(&body, len) : 0;
+	if (!len) {
+		outbox->failed = outbox->fd >= 0;
+		free(body);
+		return;
+	}
+	commit(outbox, write_head(to, FRAME_PREAMBLE_SIZE + HEAD_MAX, FRAME_REPLY, id,
+				  header, first));
+	push_foreign(outbox, slice(body, len), body);
+}
+
 /* ---- streams */
 
 static void

@@ -58,6 +58,10 @@ void outbox_frame(struct outbox *outbox, uint8_t kind, uint32_t id,
 void outbox_value(struct outbox *outbox, uint32_t id, const struct message *header,
 		  struct slice value, void *owner);
 
+/* A reply with a body of any length, which it takes (malloc()ed) and cuts into segments. */
+void outbox_body(struct outbox *outbox, uint32_t id, const struct message *header,
+		 uint8_t *body, size_t len);
+
 /* A reply whose value comes from the download, which it takes. */
 void outbox_stream(struct outbox *outbox, uint32_t id, const struct message *header,
 		   struct download *download);

@@ -14,7 +14,8 @@ find_borrowed(struct op *op, struct slice *ret_borrowed[static BORROWED_MAX])
 {
 	unsigned count = 0;
 
-	if (op->kind == OP_ANSWER)
+	/* A bundle has its own memory. */
+	if (op->kind == OP_ANSWER || op->kind == OP_BUNDLE)
 		return 0;
 	ret_borrowed[count++] = &op_target(op)->key;
 	ret_borrowed[count++] = &op_target(op)->namespace;
@@ -32,6 +33,8 @@ payer_of(struct op *op)
 {
 	if (op->kind == OP_PUT || op->kind == OP_PUBLISH)
 		return &op->put.payer;
+	if (op->kind == OP_BUNDLE)
+		return op->bundle ? &op->bundle->payer : NULL;
 	return op->kind == OP_INCR ? &op->incr.payer : NULL;
 }
 
@@ -131,6 +134,7 @@ drop_answer(struct op *op)
 		return;
 	free(op->answer.owner);
 	download_close(&op->answer.download);
+	bundle_free(&op->answer.bundle);
 }
 
 void
@@ -139,12 +143,15 @@ op_unpark(struct cache *cache, struct parked *parked)
 	release_parties(&parked->op);
 	if (parked->op.kind == OP_PUBLISH && parked->op.upload)
 		upload_abort(&parked->op.upload);
+	if (parked->op.kind == OP_BUNDLE)
+		bundle_free(&parked->op.bundle);
 	drop_answer(&parked->op);
 	if (parked->page) {
 		free(parked->page->entries);
 		free(parked->page);
 	}
 	if (parked->job) {
+		free(parked->job->row_keys);
 		free(parked->job->value);
 		free(parked->job);
 	}
@@ -163,6 +170,8 @@ no_place(struct op *op, struct answer *ret_answer)
 {
 	if (op->kind == OP_PUBLISH)
 		upload_abort(&op->upload);
+	if (op->kind == OP_BUNDLE)
+		bundle_free(&op->bundle);
 	drop_answer(op);
 	return answer_refuse(ret_answer, ERROR_BUSY);
 }
@@ -218,6 +227,29 @@ op_wait_for_reader(struct cache *cache, struct op *op, bool value_wanted,
 	cache->counts.cold_reads++;
 	job->value_wanted = value_wanted;
 	memcpy(job->row_key, op->row_key, ROW_KEY_SIZE);
+	core_submit_job(cache, job);
+	return CACHE_LATER;
+}
+
+int
+op_wait_for_warmth(struct cache *cache, struct op *op, struct answer *ret_answer)
+{
+	struct parked *parked = op_park(cache, op);
+	struct read_job *job;
+
+	if (!parked)
+		return no_place(op, ret_answer);
+	parked->op.warm = true;
+	job = op_job(parked, READ_WARM);
+	if (job)
+		job->row_keys = malloc(BUNDLE_MAX * sizeof(*job->row_keys));
+	if (!job || !job->row_keys) {
+		op_unpark(cache, parked);
+		op->bundle = NULL; /* it went with it */
+		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+	}
+	cache->counts.cold_reads++;
+	job->key_count = bundle_row_keys(cache, op, job->row_keys);
 	core_submit_job(cache, job);
 	return CACHE_LATER;
 }

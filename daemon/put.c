@@ -71,6 +71,31 @@ check_put(struct call *call)
 	return check_body(call);
 }
 
+bool
+put_read(struct call *call, struct put *ret_put)
+{
+	const struct message *message = &call->message;
+
+	if (!check_put(call))
+		return false;
+	*ret_put = (struct put){
+		.target = call->target,
+		.payer = call->session->payer,
+		.ttl_ms = message->ttl_ms,
+		.codec = (uint32_t)message->codec,
+		.object_kind = (uint8_t)message->object_kind,
+		.cost_us = message->cost_us,
+		.stale_for_ms = message->stale_for_ms,
+		.tokened = message_has(message, FIELD_TOKEN),
+		.condition = (enum condition)message->condition,
+		.version = message->version,
+		.ack = call_ack_or(call, ACK_MEMORY),
+	};
+	if (ret_put->tokened)
+		memcpy(ret_put->token, message->token.data, CACHE_TOKEN_SIZE);
+	return true;
+}
+
 /* A body that goes on: the first segment is the upload's first part. */
 static void
 begin_upload(struct call *call, const struct put *put)
@@ -100,30 +125,14 @@ begin_upload(struct call *call, const struct put *put)
 void
 put_begin(struct call *call)
 {
-	const struct message *message = &call->message;
 	struct put put;
 
 	if (call->frame->first.mark == FRAME_ABORT) {
 		call_refuse(call, ERROR_ABORTED, 0, NULL);
 		return;
 	}
-	if (!check_put(call))
+	if (!put_read(call, &put))
 		return;
-	put = (struct put){
-		.target = call->target,
-		.payer = call->session->payer,
-		.ttl_ms = message->ttl_ms,
-		.codec = (uint32_t)message->codec,
-		.object_kind = (uint8_t)message->object_kind,
-		.cost_us = message->cost_us,
-		.stale_for_ms = message->stale_for_ms,
-		.tokened = message_has(message, FIELD_TOKEN),
-		.condition = (enum condition)message->condition,
-		.version = message->version,
-		.ack = call_ack_or(call, ACK_MEMORY),
-	};
-	if (put.tokened)
-		memcpy(put.token, message->token.data, CACHE_TOKEN_SIZE);
 	if (call->frame->first.mark == FRAME_MORE)
 		begin_upload(call, &put);
 	else

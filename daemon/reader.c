@@ -180,6 +180,19 @@ read_object(struct snapshot *snapshot, struct read_job *job)
 	return reader_assemble(snapshot, &record, ROWS_FETCH, &job->value);
 }
 
+/* The pages that a decision on the loop will touch. */
+static int
+warm(struct snapshot *snapshot, struct read_job *job)
+{
+	struct slice row;
+	int done = STORE_HIT;
+
+	for (size_t i = 0; i < job->key_count && done >= 0; i++)
+		done = snapshot_get(snapshot, STORE_RECORDS,
+				    slice(job->row_keys[i], ROW_KEY_SIZE), &row);
+	return done < 0 ? done : STORE_HIT;
+}
+
 static int
 read_part(struct snapshot *snapshot, struct read_job *job)
 {
@@ -239,6 +252,9 @@ perform(struct snapshot *snapshot, struct read_job *job)
 		break;
 	case READ_PART:
 		done = read_part(snapshot, job);
+		break;
+	case READ_WARM:
+		done = warm(snapshot, job);
 		break;
 	case READ_SCAN:
 		done = scan(snapshot, job);

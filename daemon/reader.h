@@ -24,6 +24,7 @@
 enum read_kind {
 	READ_OBJECT, /* the record of row_key and its value if it is not too large */
 	READ_PART,   /* the next chunk rows of object_id from index on */
+	READ_WARM,   /* nothing but touch the records of row_keys */
 	READ_SCAN,   /* records of one incarnation from row_key on, through visit */
 };
 
@@ -44,6 +45,10 @@ struct read_job {
 		index; /* READ_PART: first row; then the one after the last that was read */
 	uint32_t row_limit; /* READ_PART: rows that the object has */
 	uint32_t row_count; /* READ_PART: rows to read at most, up to READER_PART_ROWS */
+
+	/* READ_WARM: owned by whose job it is */
+	uint8_t (*row_keys)[ROW_KEY_SIZE];
+	size_t key_count;
 
 	/* READ_SCAN: called in the reader for each record; false ends the job before this row. */
 	bool (*visit)(void *owner, const uint8_t *row_key, const struct record *record);

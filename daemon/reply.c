@@ -6,12 +6,15 @@
 
 #include "daemon/clock.h"
 #include "daemon/log.h"
+#include "proto/batch.h"
 
-void
-reply_error(struct session *session, uint32_t id, enum error error, uint64_t detail,
-	    const char *text)
+/* A version, or a status. */
+#define BUNDLE_HEADER_MAX 32
+
+static void
+send_error(struct session *session, uint32_t id, struct message header, enum error error,
+	   uint64_t detail, const char *text)
 {
-	struct message header = { 0 };
 	struct slice sentence = slice_text(text ? text : error_text((int)error));
 
 	session->all->counters.errors[error]++;
@@ -24,13 +27,32 @@ reply_error(struct session *session, uint32_t id, enum error error, uint64_t det
 	outbox_frame(&session->outbox, FRAME_ERROR, id, &header);
 }
 
+void
+reply_error(struct session *session, uint32_t id, enum error error, uint64_t detail,
+	    const char *text)
+{
+	send_error(session, id, (struct message){ 0 }, error, detail, text);
+}
+
+void
+reply_entry_error(struct session *session, uint32_t id, enum error error, uint64_t detail,
+		  const char *text, uint32_t entry)
+{
+	struct message header = { 0 };
+
+	MESSAGE_SET(&header, ENTRY, entry, entry);
+	send_error(session, id, header, error, detail, text);
+}
+
 static void
 drop(const struct answer *answer)
 {
 	struct download *download = answer->download;
+	struct bundle *bundle = answer->bundle;
 
 	free(answer->owner);
 	download_close(&download);
+	bundle_free(&bundle);
 }
 
 static void
@@ -42,8 +64,8 @@ put_lease(struct message *header, const struct answer *answer)
 		MESSAGE_SET(header, TOKEN, token, slice(answer->token, CACHE_TOKEN_SIZE));
 }
 
-static void
-put_meta(struct message *header, const struct answer *answer)
+void
+reply_meta(struct message *header, const struct answer *answer)
 {
 	MESSAGE_SET(header, VERSION, version, answer->version);
 	MESSAGE_SET(header, LENGTH, length, answer->length);
@@ -92,6 +114,45 @@ reply_stats(struct session *session, uint32_t id, const struct answer *answer)
 	outbox_value(&session->outbox, id, &header, slice(all, own_len + len), all);
 }
 
+void
+reply_body(struct session *session, uint32_t id, size_t count, uint8_t *body, size_t len)
+{
+	struct message header = { 0 };
+
+	MESSAGE_SET(&header, COUNT, count, count);
+	outbox_body(&session->outbox, id, &header, body, len);
+}
+
+/* What became of the puts and deletes of a batch. */
+static void
+reply_bundle(struct session *session, uint32_t id, const struct answer *answer)
+{
+	struct bundle *bundle = answer->bundle;
+	uint8_t *body = malloc(bundle->count * (BATCH_HEAD + BUNDLE_HEADER_MAX));
+	size_t len = 0;
+
+	for (size_t i = 0; body && i < bundle->count; i++) {
+		const struct bundle_item *item = &bundle->items[i];
+		struct message header = { 0 };
+		size_t header_len;
+
+		if (item->remove)
+			MESSAGE_SET(&header, STATUS, status,
+				    item->there ? STATUS_DONE : STATUS_MISS);
+		else
+			MESSAGE_SET(&header, VERSION, version, item->version);
+		header_len = message_encode(&header, body + len + BATCH_HEAD,
+					    BUNDLE_HEADER_MAX);
+		batch_write_head(body + len, FRAME_REPLY, header_len, 0);
+		len += BATCH_HEAD + header_len;
+	}
+	if (body)
+		reply_body(session, id, bundle->count, body, len);
+	else
+		reply_error(session, id, ERROR_NO_MEMORY, 0, NULL);
+	bundle_free(&bundle);
+}
+
 static void
 reply_done(struct session *session, uint32_t id, enum reply_form form,
 	   const struct answer *answer)
@@ -101,7 +162,7 @@ reply_done(struct session *session, uint32_t id, enum reply_form form,
 
 	switch (form) {
 	case REPLY_VALUE:
-		put_meta(&header, answer);
+		reply_meta(&header, answer);
 		if (answer->download)
 			outbox_stream(outbox, id, &header, answer->download);
 		else
@@ -118,8 +179,11 @@ reply_done(struct session *session, uint32_t id, enum reply_form form,
 	case REPLY_STATS:
 		reply_stats(session, id, answer);
 		return;
+	case REPLY_BUNDLE:
+		reply_bundle(session, id, answer);
+		return;
 	case REPLY_META:
-		put_meta(&header, answer);
+		reply_meta(&header, answer);
 		break;
 	case REPLY_TOUCHED:
 		MESSAGE_SET(&header, STATUS, status, STATUS_DONE);
@@ -162,7 +226,12 @@ reply_answer(struct session *session, uint32_t id, enum reply_form form,
 		outbox_frame(&session->outbox, FRAME_REPLY, id, &header);
 		break;
 	case ANSWER_ERROR:
-		reply_error(session, id, answer->error, answer->detail, answer->text);
+		if (form == REPLY_BUNDLE)
+			reply_entry_error(session, id, answer->error, answer->detail,
+					  answer->text, answer->entry);
+		else
+			reply_error(session, id, answer->error, answer->detail,
+				    answer->text);
 		break;
 	}
 	drop(answer);

@@ -12,6 +12,7 @@
 	X(COUNTER) /* what it stands at, and the version */                              \
 	X(TOUCHED) /* the version and a status */                                        \
 	X(STATUS)  /* whether there was something */                                     \
+	X(BUNDLE)  /* what became of each entry */                                       \
 	X(EMPTY)   /* nothing */                                                         \
 	X(PAGE)    /* entries of a scan */                                               \
 	X(STATS)   /* the cache's lines and the daemon's own */
@@ -32,8 +33,17 @@ struct later reply_later(struct session *session, uint32_t id, enum reply_form f
 void reply_now(struct session *session, uint32_t id, enum reply_form form,
 	       const struct answer *answer);
 
-/* text NULL: the error's own sentence; detail 0: none. */
+/* Everything about an object, and what came of asking for a lease. */
+void reply_meta(struct message *header, const struct answer *answer);
+
+/* Entries of a batch; takes the malloc()ed body. */
+void reply_body(struct session *session, uint32_t id, size_t count, uint8_t *body,
+		size_t len);
+
+/* text NULL: the error's own sentence; detail 0: none. The second one is about an entry of a batch. */
 void reply_error(struct session *session, uint32_t id, enum error error, uint64_t detail,
 		 const char *text);
+void reply_entry_error(struct session *session, uint32_t id, enum error error,
+		       uint64_t detail, const char *text, uint32_t entry);
 
 #endif

@@ -71,7 +71,7 @@ needs_look_up(const struct op *op)
 static bool
 changes(const struct op *op)
 {
-	return op->kind >= OP_PUT && op->kind <= OP_INCR;
+	return op->kind >= OP_PUT && op->kind <= OP_BUNDLE;
 }
 
 static int
@@ -80,6 +80,8 @@ refuse_busy(struct cache *cache, struct op *op, struct answer *ret_answer)
 	cache->counts.busy++;
 	if (op->kind == OP_PUBLISH)
 		upload_abort(&op->upload);
+	if (op->kind == OP_BUNDLE)
+		bundle_free(&op->bundle);
 	return answer_refuse(ret_answer, ERROR_BUSY);
 }
 
@@ -97,6 +99,8 @@ op_run(struct cache *cache, struct op *op, struct answer *ret_answer)
 	}
 	if (changes(op) && !op->waited && core_crowded(cache))
 		return refuse_busy(cache, op, ret_answer);
+	if (op->kind == OP_BUNDLE)
+		return op_run_bundle(cache, op, ret_answer);
 	find_row_key(cache, op);
 	if (needs_look_up(op))
 		where = op_find(cache, op, wants_value(op), &found);
@@ -111,6 +115,8 @@ finish(struct cache *cache, struct parked *parked, int done, const struct answer
 		answer_give(&parked->op.later, answer);
 	if (parked->op.kind == OP_PUBLISH)
 		parked->op.upload = NULL; /* the op dealt with it */
+	if (parked->op.kind == OP_BUNDLE)
+		parked->op.bundle = NULL;
 	op_unpark(cache, parked);
 }
 
@@ -134,7 +140,7 @@ op_job_done(struct cache *cache, struct parked *parked)
 		op_give_page(cache, parked);
 		return;
 	}
-	if (was_flushed(op)) {
+	if (op->kind == OP_BUNDLE || was_flushed(op)) {
 		done = op_run(cache, op, &answer);
 	} else {
 		where = op_find_in_job(cache, op, parked->job, &found);
@@ -154,6 +160,7 @@ op_resume(struct cache *cache, struct parked *parked)
 		/* The receiver's from now on. */
 		parked->op.answer.owner = NULL;
 		parked->op.answer.download = NULL;
+		parked->op.answer.bundle = NULL;
 	} else
 		done = op_run(cache, &parked->op, &answer);
 	finish(cache, parked, done, &answer);
@@ -170,13 +177,14 @@ op_fail(struct cache *cache, struct parked *parked, enum error error)
 
 /* ---- the calls of cache.h ---- */
 
-static int
-full(const struct cache *cache, struct answer *ret_answer)
+bool
+core_refuses(const struct cache *cache, struct answer *ret_answer)
 {
 	if (cache->lost)
-		return answer_refuse(ret_answer, ERROR_SHUTTING_DOWN);
-	return cache->disk_full ? answer_refuse(ret_answer, ERROR_DISK_FULL)
-				: CACHE_LATER;
+		answer_refuse(ret_answer, ERROR_SHUTTING_DOWN);
+	else if (cache->disk_full)
+		answer_refuse(ret_answer, ERROR_DISK_FULL);
+	return cache->lost || cache->disk_full;
 }
 
 static uint32_t
@@ -261,7 +269,7 @@ cache_put(struct cache *cache, const struct put *put, struct slice value,
 {
 	struct op op = { .kind = OP_PUT, .put = *put, .value = value, .later = *later };
 
-	if (full(cache, ret_answer) == CACHE_NOW)
+	if (core_refuses(cache, ret_answer))
 		return CACHE_NOW;
 	if (value.len > cache->max_value)
 		return answer_now(ret_answer,
@@ -291,7 +299,7 @@ cache_take(struct cache *cache, const struct target *target, uint64_t only_versi
 			 .later = *later };
 
 	/* A value that left while its delete cannot be kept would be lost or come back. */
-	if (full(cache, ret_answer) == CACHE_NOW)
+	if (core_refuses(cache, ret_answer))
 		return CACHE_NOW;
 	op.namespace = names_find(&cache->names, target->uid, target->namespace);
 	return op_run(cache, &op, ret_answer);
@@ -303,7 +311,7 @@ cache_incr(struct cache *cache, const struct incr *incr, const struct later *lat
 {
 	struct op op = { .kind = OP_INCR, .incr = *incr, .later = *later };
 
-	if (full(cache, ret_answer) == CACHE_NOW)
+	if (core_refuses(cache, ret_answer))
 		return CACHE_NOW;
 	op.namespace = core_namespace(cache, &incr->target, ret_answer);
 	return op.namespace ? op_run(cache, &op, ret_answer) : CACHE_NOW;
@@ -317,7 +325,7 @@ cache_touch(struct cache *cache, const struct target *target, uint64_t ttl_ms,
 			 .simple = { *target, .ttl_ms = ttl_ms, .ack = ack },
 			 .later = *later };
 
-	if (full(cache, ret_answer) == CACHE_NOW)
+	if (core_refuses(cache, ret_answer))
 		return CACHE_NOW;
 	op.namespace = names_find(&cache->names, target->uid, target->namespace);
 	return op_run(cache, &op, ret_answer);

@@ -9,7 +9,6 @@
 /* Bytes of replies that may wait for one client. One value more can come on top. */
 #define OUTPUT_MAX (512u * 1024)
 /* The same for all clients together: above it, only who has nothing waiting may ask. */
-#define OUTPUT_TOTAL_MAX (64u * 1024 * 1024)
 #define STREAMS_MAX 16
 /* Answers to come, and of these values. */
 #define OUTSTANDING_MAX 4096
@@ -64,6 +63,19 @@ release(struct session *session)
 }
 
 void
+session_drop_batch(struct session *session)
+{
+	struct batch *batch = session->batch;
+
+	if (!batch)
+		return;
+	session->all->batch_bytes -= batch->room;
+	free(batch->bytes);
+	free(batch);
+	session->batch = NULL;
+}
+
+void
 session_close(struct session **session)
 {
 	struct session *gone = *session;
@@ -73,6 +85,7 @@ session_close(struct session **session)
 	*session = NULL;
 	outbox_done(&gone->outbox);
 	upload_abort(&gone->upload);
+	session_drop_batch(gone);
 	payer_release(&gone->payer);
 	cache_peer_free(gone->all->cache, &gone->peer);
 	release(gone);
@@ -124,9 +137,10 @@ session_goaway(struct session *session)
 	uint32_t last = session->next_id - 1;
 
 	/* A value that is not here whole was not executed. */
-	if (session->body == BODY_UPLOAD)
+	if (session->body == BODY_UPLOAD || session->body == BODY_BATCH)
 		last--;
 	upload_abort(&session->upload);
+	session_drop_batch(session);
 	session->body = BODY_NONE;
 	MESSAGE_SET(&header, LAST_ID, last_id, last);
 	outbox_frame(&session->outbox, FRAME_GOAWAY, 0, &header);

@@ -22,13 +22,29 @@ struct sessions {
 	uint32_t own_uid;    /* it and uid 0 see the figures of all users */
 	struct counters counters;
 	struct outbox_pool pool;
+	size_t batch_bytes;    /* that half-received batches hold */
 	struct session *first; /* all of them, those without a connection too */
+};
+
+/* Above this, only who has nothing waiting may ask: bytes of replies that wait for all clients together. */
+#define OUTPUT_TOTAL_MAX ((size_t)64 << 20)
+
+/* A batch that is arriving. */
+struct batch {
+	uint8_t *bytes; /* its body; behind it there is room for the namespace's name */
+	size_t len, room;
+	size_t limit;
+	uint32_t id;
+	enum ack ack;
+	size_t name_len;
+	char name[NAMESPACE_NAME_MAX];
 };
 
 /* The body of the last request, when it is still arriving. */
 enum session_body {
 	BODY_NONE,
 	BODY_UPLOAD,
+	BODY_BATCH,
 	BODY_DISCARD, /* the request is answered already */
 };
 
@@ -45,6 +61,7 @@ struct session {
 	bool greeted;        /* HELLO came */
 	enum session_body body;
 	struct upload *upload;  /* with BODY_UPLOAD */
+	struct batch *batch;    /* with BODY_BATCH: what has come of it */
 	uint64_t upload_length; /* as announced; UINT64_MAX: not */
 	uint64_t upload_received;
 	void (*on_output)(
@@ -77,6 +94,9 @@ session_outstanding(const struct session *session)
 {
 	return session->references - !session_gone(session);
 }
+
+/* Forgets a batch that is arriving. */
+void session_drop_batch(struct session *session);
 
 /* No answers to come, nothing to send. */
 static inline bool

@@ -332,3 +332,15 @@ message_command_name(unsigned kind)
 		return "UNKNOWN";
 	return commands[kind].name;
 }
+
+unsigned
+message_surplus(const struct message *message, uint64_t allowed)
+{
+	uint64_t surplus = message->present[0] & ~allowed;
+
+	if (surplus)
+		return (unsigned)__builtin_ctzll(surplus);
+	if (message->present[1])
+		return 64 + (unsigned)__builtin_ctzll(message->present[1]);
+	return 0;
+}

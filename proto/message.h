@@ -62,6 +62,7 @@ enum object_kind {
 enum status {
 	STATUS_DONE = 0,
 	STATUS_MISS = 1,
+	STATUS_ALONE = 2, /* in a batch: ask for this one alone */
 };
 
 /* Fields from this number on may be ignored by who does not know them. */
@@ -119,6 +120,9 @@ size_t message_encode(const struct message *message, uint8_t *to, size_t size);
 
 /* The mask (bit n: field n) of what a command understands; 0 and false for an unknown command. */
 bool message_command_fields(unsigned kind, uint64_t *ret_fields);
+
+/* The lowest field below 128 that is there and not in the mask; 0 if there is none. */
+unsigned message_surplus(const struct message *message, uint64_t allowed);
 
 /* "GET"; "UNKNOWN" for what is not in commands.def. Static storage. */
 const char *message_command_name(unsigned kind);

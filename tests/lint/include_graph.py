@@ -27,14 +27,15 @@ LEVELS = [
     {"lease", "pending", "reader", "writer"},
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
-    {"cache", "counting", "decide", "leasing", "listing", "lookup", "parking", "request", "startup",
-     "transfer"},
+    {"cache", "bundling", "counting", "decide", "leasing", "listing", "lookup", "parking",
+     "request", "startup", "transfer"},
     {"counters", "input", "listener", "notify", "place", "settings", "stream", "watch"},
     {"handover", "outbox"},
     {"session"},
     {"reply"},
-    {"call"},
+    {"call", "gather"},
     {"put"},
+    {"batch"},
     {"dispatch"},
     {"conn"},
     {"intake"},
@@ -46,7 +47,7 @@ LEVELS = [
 ]
 # The parts behind a front door see it as well.
 PARTS = {
-    "daemon/cache.h": {"cache_core", "counting", "decide", "leasing", "listing", "lookup", "parking",
+    "daemon/cache.h": {"cache_core", "bundling", "counting", "decide", "leasing", "listing", "lookup", "parking",
                        "request", "startup", "transfer"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},
 }
@@ -57,8 +58,8 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 # What the daemon may use of proto/: all of it where requests are read and answered,
 # and below that only the headers of plain values.
 PROTO_USERS = {"cache", "cache_core", "request", "transfer", "counters", "stream", "outbox", "session",
-               "reply", "call", "put", "dispatch", "conn", "intake", "conns", "handover",
-               "server", "main"}
+               "reply", "call", "put", "batch", "gather", "dispatch", "conn", "intake", "conns",
+               "handover", "server", "main"}
 PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key.h",
                 "proto/slice.h"}
 
