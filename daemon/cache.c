@@ -389,6 +389,20 @@ cache_wake(struct cache *cache)
 		core_submit(cache);
 }
 
+/* ---- values that many get ---- */
+
+void
+cache_keep(struct keeper *keeper)
+{
+	change_keep((struct change *)keeper);
+}
+
+void
+cache_let_go(struct keeper *keeper)
+{
+	change_let_go((struct change *)keeper);
+}
+
 /* ---- room ---- */
 
 void

@@ -54,6 +54,7 @@ enum answer_kind {
 };
 
 struct bundle;
+struct keeper;
 
 struct answer {
 	enum answer_kind kind;
@@ -76,6 +77,7 @@ struct answer {
 	 * which the receiver takes and ends with download_close(). */
 	struct slice value;
 	void *owner;
+	struct keeper *keeper; /* of a borrowed value, or NULL: see cache_keep() */
 	struct download *download;
 
 	/* GET: what came of asking for a lease (enum lease_reply), and its token; and, of a hit, whether it
@@ -99,6 +101,11 @@ enum {
 	CACHE_NOW = 0,
 	CACHE_LATER = 1,
 };
+
+/* A borrowed value that many may get at once: who keeps its keeper may use it until it lets go, and nobody
+ * copies it. */
+void cache_keep(struct keeper *keeper);
+void cache_let_go(struct keeper *keeper);
 
 /* Where an answer goes that comes later. arg must stay valid until then. */
 struct later {

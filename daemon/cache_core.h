@@ -92,6 +92,7 @@ struct found {
 	struct slice value;
 	uint8_t *owner;         /* of value, if it had to be put together */
 	struct change *pending; /* where it was found, if not in the store */
+	struct change *shared;  /* whose value it is, and may be kept by many */
 };
 
 enum find_result {

@@ -145,6 +145,7 @@ decide_get(struct cache *cache, struct op *op, struct found *found,
 	} else if (!get->meta_only) {
 		answer.value = found->value;
 		answer.owner = found->owner;
+		answer.keeper = (struct keeper *)found->shared;
 	} else {
 		free(found->owner);
 	}

@@ -10,8 +10,9 @@
 #include "proto/bytes.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-/* Waiters that are answered before the others have their turn. */
+/* Waiters that are answered before the others have their turn, and bytes of values that they get. */
 #define TOLD_MAX 512
+#define TOLD_BYTES_MAX (UINT64_C(2) << 20)
 
 _Static_assert(LEASE_TOKEN_SIZE == CACHE_TOKEN_SIZE, "one token");
 

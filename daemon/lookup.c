@@ -23,6 +23,7 @@ find_pending(struct change *change, const struct op *op, struct found *ret)
 	}
 	if (change->value_len) {
 		ret->value = change_value(change);
+		ret->shared = change;
 		return FIND_NOW;
 	}
 	ret->chunks = true;

@@ -28,8 +28,9 @@ struct block {
 	struct block *next;
 	const uint8_t *at;
 	size_t len;
-	void *owner;  /* freed with the block; NULL when the bytes are in the block */
-	bool foreign; /* not in the block */
+	void *owner; /* freed with the block; NULL when the bytes are in the block */
+	struct keeper *keeper; /* let go with the block */
+	bool foreign;          /* not in the block */
 	uint8_t bytes[];
 };
 
@@ -64,6 +65,7 @@ block_new(struct outbox_pool *pool)
 	block->at = block->bytes;
 	block->len = 0;
 	block->owner = NULL;
+	block->keeper = NULL;
 	block->foreign = false;
 	return block;
 }
@@ -71,6 +73,8 @@ block_new(struct outbox_pool *pool)
 static void
 block_free(struct outbox_pool *pool, struct block *block)
 {
+	if (block->keeper)
+		cache_let_go(block->keeper);
 	if (block->foreign || pool->free_count == POOL_KEEP) {
 		free(block->owner);
 		free(block);
@@ -201,17 +205,22 @@ push_foreign(struct outbox *outbox, struct slice bytes, void *owner)
 	account(outbox, bytes.len);
 }
 
-/* Makes what is left of borrowed bytes the outbox's own. */
+/* Makes what is left of borrowed bytes the outbox's own, if nobody keeps them for it. */
 static void
-keep_foreign(struct outbox *outbox)
+keep_foreign(struct outbox *outbox, struct keeper *keeper)
 {
 	struct block *block = outbox->first;
 	void *copy;
 
-	while (block && (!block->foreign || block->owner))
+	while (block && (!block->foreign || block->owner || block->keeper))
 		block = block->next;
 	if (!block)
 		return;
+	if (keeper) {
+		cache_keep(keeper);
+		block->keeper = keeper;
+		return;
+	}
 	copy = malloc(block->len);
 	if (!copy) {
 		discount(outbox, block->len);
@@ -225,7 +234,7 @@ keep_foreign(struct outbox *outbox)
 
 void
 outbox_value(struct outbox *outbox, uint32_t id, const struct message *header,
-	     struct slice value, void *owner)
+	     struct slice value, void *owner, struct keeper *keeper)
 {
 	const struct frame_segment first = { .mark = FRAME_LAST,
 					     .len = (uint32_t)value.len };
@@ -254,7 +263,7 @@ outbox_value(struct outbox *outbox, uint32_t id, const struct message *header,
 	/* Borrowed: most of it fits the socket, and what does not is copied. An error shows again at the
 	 * next flush. */
 	outbox_flush(outbox, NULL);
-	keep_foreign(outbox);
+	keep_foreign(outbox, keeper);
 }
 
 /* Puts a segment's word between each two segments of a body, from its end on. Returns the new length; 0: no
@@ -291,7 +300,7 @@ outbox_body(struct outbox *outbox, uint32_t id, const struct message *header,
 	uint8_t *to;
 
 	if (len <= FRAME_SEGMENT_MAX) {
-		outbox_value(outbox, id, header, slice(body, len), body);
+		outbox_value(outbox, id, header, slice(body, len), body, NULL);
 		return;
 	}
 	to = outbox->fd < 0 ? NULL : reserve(outbox, FRAME_PREAMBLE_SIZE + HEAD_MAX);

@@ -54,9 +54,9 @@ void outbox_frame(struct outbox *outbox, uint8_t kind, uint32_t id,
 		  const struct message *header);
 
 /* A reply with a whole value of at most FRAME_SEGMENT_MAX. Takes owner (NULL: value is copied, or sent,
- * before this returns). */
+ * before this returns; or kept, where there is a keeper). */
 void outbox_value(struct outbox *outbox, uint32_t id, const struct message *header,
-		  struct slice value, void *owner);
+		  struct slice value, void *owner, struct keeper *keeper);
 
 /* A reply with a body of any length, which it takes (malloc()ed) and cuts into segments. */
 void outbox_body(struct outbox *outbox, uint32_t id, const struct message *header,

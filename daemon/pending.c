@@ -231,6 +231,20 @@ pending_committed(struct pending *pending, struct change *chain)
 }
 
 void
+change_keep(struct change *change)
+{
+	change->keepers++;
+}
+
+void
+change_let_go(struct change *change)
+{
+	CHECK(change->keepers > 0);
+	if (--change->keepers == 0 && change->settled)
+		free(change);
+}
+
+void
 pending_settle(struct pending *pending, uint64_t txn,
 	       void (*gone)(void *arg, struct change *change), void *arg)
 {
@@ -246,7 +260,9 @@ pending_settle(struct pending *pending, uint64_t txn,
 			hide(pending, change);
 		pending->bytes -= change->charge;
 		gone(arg, change);
-		free(change);
+		change->settled = true;
+		if (!change->keepers)
+			free(change);
 	}
 }
 

@@ -18,6 +18,10 @@ void pending_free(struct pending **pending);
 /* A zeroed change with room for len bytes; NULL when there is no memory. */
 struct change *change_new(enum change_kind kind, size_t len);
 
+/* Its value stays where it is until as many have let go. Loop thread. */
+void change_keep(struct change *change);
+void change_let_go(struct change *change);
+
 /* Accepts it: it gets its number and place in the order, and, for a kind with a row key, is what
  * look-ups of that key find from now on. Takes it. */
 void pending_add(struct pending *pending, struct change *change);

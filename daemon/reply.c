@@ -111,7 +111,7 @@ reply_stats(struct session *session, uint32_t id, const struct answer *answer)
 	if (len)
 		memcpy(all + own_len, lines, len);
 	drop(answer);
-	outbox_value(&session->outbox, id, &header, slice(all, own_len + len), all);
+	outbox_value(&session->outbox, id, &header, slice(all, own_len + len), all, NULL);
 }
 
 void
@@ -166,7 +166,8 @@ reply_done(struct session *session, uint32_t id, enum reply_form form,
 		if (answer->download)
 			outbox_stream(outbox, id, &header, answer->download);
 		else
-			outbox_value(outbox, id, &header, answer->value, answer->owner);
+			outbox_value(outbox, id, &header, answer->value, answer->owner,
+				     answer->keeper);
 		return;
 	case REPLY_PAGE:
 		MESSAGE_SET(&header, COUNT, count, answer->count);
@@ -174,7 +175,7 @@ reply_done(struct session *session, uint32_t id, enum reply_form form,
 			MESSAGE_SET(&header, CURSOR, cursor, answer->cursor);
 		if (!answer->count)
 			break;
-		outbox_value(outbox, id, &header, answer->value, answer->owner);
+		outbox_value(outbox, id, &header, answer->value, answer->owner, NULL);
 		return;
 	case REPLY_STATS:
 		reply_stats(session, id, answer);

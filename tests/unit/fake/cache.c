@@ -215,6 +215,22 @@ cache_on_room(struct cache *cache, void (*room)(void *arg), void *arg)
 	cache->room_arg = arg;
 }
 
+/* ---- values that many get */
+
+void
+cache_keep(struct keeper *keeper)
+{
+	(void)keeper;
+	fake.kept++;
+}
+
+void
+cache_let_go(struct keeper *keeper)
+{
+	(void)keeper;
+	fake.kept--;
+}
+
 /* ---- leases: there are none here, but each peer is counted */
 
 struct peer *

@@ -20,7 +20,7 @@ struct fake {
 	enum ack last_ack;
 	bool last_everybody;
 	unsigned turns, puts, gets, uploads, aborted;
-	unsigned open_downloads, open_payers, open_peers, dead_peers, held;
+	unsigned open_downloads, open_payers, open_peers, dead_peers, kept, held;
 	bool left; /* cache_leave() */
 };
 
