@@ -62,7 +62,7 @@ clean_text(struct slice from, char *to, size_t size)
 static void
 explain_error(struct brine_wire *wire, unsigned command, const struct message *message)
 {
-	char text[256], detail[48] = "";
+	char text[256], detail[48] = "", entry[48] = "";
 	int error = message->error < BRINE_ERROR_UNREACHABLE ? (int)message->error : 0;
 
 	if (message_has(message, FIELD_TEXT) && message->text.len)
@@ -74,12 +74,16 @@ explain_error(struct brine_wire *wire, unsigned command, const struct message *m
 			 error == BRINE_ERROR_UNSUPPORTED ? " (field %llu)"
 							  : " (limit %llu)",
 			 (unsigned long long)message->detail);
-	snprintf(wire->message, sizeof(wire->message), "%s: %s%s [%s]",
-		 message_command_name(command), text, detail, brine_error_name(error));
+	if (message_has(message, FIELD_ENTRY))
+		snprintf(entry, sizeof(entry), " (entry %llu)",
+			 (unsigned long long)message->entry);
+	snprintf(wire->message, sizeof(wire->message), "%s: %s%s%s [%s]",
+		 message_command_name(command), text, detail, entry,
+		 brine_error_name(error));
 }
 
-static void
-fill_meta(const struct message *message, struct brine_meta *meta)
+void
+answer_meta(const struct message *message, struct brine_meta *meta)
 {
 	*meta = (struct brine_meta){
 		.version = message->version,
@@ -172,7 +176,7 @@ fill_reply(struct brine_wire *wire, const struct frame *frame, const struct aske
 		return 0;
 	}
 	reply->result = message->status == STATUS_DONE ? BRINE_DONE : BRINE_MISS;
-	fill_meta(message, &reply->meta);
+	answer_meta(message, &reply->meta);
 	if (asked->command == BRINE_SCAN && message->cursor.len) {
 		memcpy(reply->cursor, message->cursor.data, message->cursor.len);
 		reply->cursor_len = message->cursor.len;

@@ -624,6 +624,33 @@ struct brine_reply {
 int brine_many(struct brine *brine, const struct brine_request *requests, size_t count,
 	       struct brine_reply *ret_replies);
 
+/* All or nothing: stores and deletes 1 to 1,024 objects of one namespace together, so that every reader sees all of
+ * them or none, and so does the disk. requests are PUTs of up to 1 MiB each (no token) and DELETEs in any mix, of
+ * which the namespaces and acks are ignored; their encoding may have 8 MiB in all. All conditions are checked
+ * first, against what was there before; of several requests for one key the last wins. By default it waits for
+ * the disk if there is a DELETE in it.
+ *
+ * BRINE_DONE, and ret_replies[i] is what the single call would have given; or an error: nothing was stored, each
+ * result says so, and *ret_entry is the index of the request that was refused, BRINE_UNKNOWN if it is not about
+ * one. -BRINE_ERROR_CUT_OFF: all of it may have been stored.
+ *
+ * Or all of them GETs: then it is one question and one answer for what is small, and ret_replies[i] has a value to
+ * release or a miss; what is long is asked for by itself. Values come whole into memory. */
+int brine_batch(struct brine *brine, const struct brine_request *requests, size_t count,
+		const char *namespace_name, uint8_t ack, struct brine_reply *ret_replies,
+		uint64_t *ret_entry);
+
+/* For BATCH with a wire: writes one more entry behind the *len bytes (0 at first) that body holds of size, at most
+ * BRINE_BATCH_SIZE. BRINE_DONE; -BRINE_ERROR_BUSY: no room; or what is wrong with the request. */
+#define BRINE_BATCH_SIZE (8u << 20)
+#define BRINE_BATCH_ENTRIES 1024
+int brine_batch_add(void *body, size_t size, size_t *len,
+		    const struct brine_request *request);
+/* The next entry of its answer; *position starts at 0. BRINE_HIT, with a reply whose value is to be released and
+ * whose result may be BRINE_ALONE; BRINE_MISS at the end; -BRINE_ERROR_BAD_PEER or -BRINE_ERROR_LOCAL_MEMORY. */
+int brine_batch_next(const struct brine_value *answer, size_t *position,
+		     struct brine_reply *ret_reply);
+
 /* Releases the values of count replies. */
 void brine_replies_release(struct brine_reply *replies, size_t count);
 

@@ -14,6 +14,8 @@ dispensable(unsigned command)
 	switch (command) {
 	case BRINE_GET:
 		return F(STALE_OK) | LEASE_FIELDS;
+	case BRINE_META:
+		return F(STALE_OK);
 	case BRINE_PUT:
 		return F(STALE_FOR) | F(TAGS);
 	default:

@@ -1,9 +1,15 @@
 /* many.c - many requests in flight on one connection. Owns nothing. One thread at a time.
  *
- * While it works, ret_replies[i].result says where request i stands, and `again` how often it was sent. */
+ * Runs of small ones that are alike go as one frame; what is left of them, and all others, go by themselves, one
+ * behind the other. While it works, ret_replies[i].result says where request i stands, and `again` how often it was
+ * sent by itself. */
+#include "client/many.h"
+
 #include <limits.h>
+#include <string.h>
 
 #include "client/calls.h"
+#include "client/entries.h"
 #include "client/link.h"
 
 #define WINDOW 256
@@ -11,6 +17,11 @@
 #define SENDS_MAX 2
 /* A daemon that says GOAWAY to every connection must not hold us for ever. */
 #define IDLE_ROUNDS_MAX 3
+/* What makes a run: fewer requests gain nothing, and others shall not wait for a long one. */
+#define RUN_MIN 16
+#define RUN_MAX 256
+#define RUN_VALUE_MAX 65536u
+#define RUN_BYTES_MAX (1u << 20)
 
 struct many {
 	struct brine *brine;
@@ -184,32 +195,162 @@ answer_disabled(struct many *many)
 	}
 }
 
+/* ---- runs */
+
+/* A batch is stored or refused as a whole: only what has no condition means the same in it. */
+static bool
+fits_run(const struct brine_request *request)
+{
+	switch (request->command) {
+	case BRINE_GET:
+		return !request->lease && !request->refresh_ms;
+	case BRINE_PUT:
+		return request->condition == BRINE_ALWAYS && !request->token &&
+		       request->value_len <= RUN_VALUE_MAX;
+	case BRINE_DELETE:
+		return !request->version;
+	default:
+		return false;
+	}
+}
+
+static bool
+alike(const struct many *many, size_t one, size_t other)
+{
+	struct brine_request a = named(many, one), b = named(many, other);
+
+	return a.command == b.command && a.ack == b.ack &&
+	       (a.namespace_name == b.namespace_name ||
+		strcmp(a.namespace_name, b.namespace_name) == 0);
+}
+
+/* Where the run that begins here ends; at least one further. */
+static size_t
+run_end(const struct many *many, size_t first)
+{
+	size_t end = first, bytes = 0;
+
+	for (; end < many->count && end - first < RUN_MAX; end++) {
+		const struct brine_request *request = &many->requests[end];
+
+		if (!fits_run(request) || !alike(many, first, end))
+			break;
+		bytes += request->command == BRINE_PUT ? request->value_len : 0;
+		if (bytes > RUN_BYTES_MAX)
+			break;
+	}
+	return end > first ? end : first + 1;
+}
+
+/* The run was answered, but for what is to be asked alone. */
+static void
+settle_run(struct many *many, size_t first, size_t end)
+{
+	struct brine_reply reply;
+
+	for (size_t i = first; i < end; i++) {
+		reply = many->replies[i];
+		reply.token = i;
+		if (reply.result == BRINE_ALONE)
+			many->replies[i] =
+				(struct brine_reply){ .token = i, .result = WAITING };
+		else
+			settle(many, &reply);
+	}
+}
+
+static void
+fail_run(struct many *many, size_t first, size_t end, int error)
+{
+	for (size_t i = first; i < end; i++)
+		settle(many, &(struct brine_reply){ .token = i,
+						    .result = error,
+						    .again = 1,
+						    .entry = BRINE_UNKNOWN });
+}
+
+/* Asks for one run. Returns 0, or an error if going on is of no use; what was refused goes by itself later. */
+static int
+ask_run(struct many *many, size_t first, size_t end)
+{
+	struct brine_request like = named(many, first);
+	uint64_t entry;
+	int result = entries_exchange(many->brine, many->requests + first, end - first,
+				      like.namespace_name, like.ack,
+				      many->replies + first, &entry);
+
+	if (result == BRINE_DONE)
+		settle_run(many, first, end);
+	else if (result == -BRINE_ERROR_CUT_OFF) /* twice */
+		fail_run(many, first, end, result);
+	else if (is_lost(result))
+		return result;
+	return 0;
+}
+
+static int
+ask_runs(struct many *many)
+{
+	struct brine *brine = many->brine;
+	size_t end;
+	int error = 0;
+
+	for (size_t first = 0; first < many->count && !error; first = end) {
+		end = run_end(many, first);
+		if (end - first < RUN_MIN)
+			continue;
+		if (brine->wire && lacks_command(&brine->wire->lacks, BRINE_BATCH))
+			break;
+		error = ask_run(many, first, end);
+	}
+	return error;
+}
+
+/* ---- all of them */
+
+static int
+run_many(struct many *many, bool runs)
+{
+	size_t before;
+	int error, idle = 0;
+
+	if (many->brine->env.disabled) {
+		answer_disabled(many);
+		return 0;
+	}
+	for (size_t i = 0; i < many->count; i++)
+		many->replies[i] = (struct brine_reply){ .token = i, .result = WAITING };
+	error = runs ? ask_runs(many) : 0;
+	while (many->done < many->count && error >= 0 && idle < IDLE_ROUNDS_MAX) {
+		before = many->done;
+		error = run_round(many);
+		if (many->done != before || link_await_successor(many->brine))
+			idle = 0;
+		else
+			idle++;
+	}
+	if (many->done == many->count)
+		return many->lost;
+	if (error >= 0)
+		error = -BRINE_ERROR_SHUTTING_DOWN;
+	fail_rest(many, error);
+	return error;
+}
+
+int
+many_each(struct brine *brine, const struct brine_request *requests, size_t count,
+	  struct brine_reply *ret_replies)
+{
+	struct many many = { brine, requests, ret_replies, count, 0, 0, 0 };
+
+	return run_many(&many, false);
+}
+
 int
 brine_many(struct brine *brine, const struct brine_request *requests, size_t count,
 	   struct brine_reply *ret_replies)
 {
 	struct many many = { brine, requests, ret_replies, count, 0, 0, 0 };
-	size_t before;
-	int error = 0, idle = 0;
 
-	if (brine->env.disabled) {
-		answer_disabled(&many);
-		return 0;
-	}
-	for (size_t i = 0; i < count; i++)
-		ret_replies[i] = (struct brine_reply){ .token = i, .result = WAITING };
-	while (many.done < count && error >= 0 && idle < IDLE_ROUNDS_MAX) {
-		before = many.done;
-		error = run_round(&many);
-		if (many.done != before || link_await_successor(brine))
-			idle = 0;
-		else
-			idle++;
-	}
-	if (many.done == count)
-		return many.lost;
-	if (error >= 0)
-		error = -BRINE_ERROR_SHUTTING_DOWN;
-	fail_rest(&many, error);
-	return error;
+	return run_many(&many, true);
 }

@@ -114,6 +114,8 @@ set_ages(const struct brine_request *request, struct message *message)
 		MESSAGE_SET(message, MAX_AGE, max_age_ms, request->max_age_ms);
 	if (request->not_version)
 		MESSAGE_SET(message, NOT_VERSION, not_version, request->not_version);
+	if (request->stale_ok)
+		MESSAGE_SET(message, STALE_OK, stale_ok, 1);
 	if (request->refresh_ms)
 		MESSAGE_SET(message, REFRESH, refresh_ms,
 			    request->refresh_ms == BRINE_REFRESH_SAME
@@ -130,8 +132,6 @@ set_get(const struct brine_request *request, struct message *message,
 		return -BRINE_ERROR_BAD_ARGUMENT;
 	}
 	set_ages(request, message);
-	if (request->stale_ok)
-		MESSAGE_SET(message, STALE_OK, stale_ok, 1);
 	if (request->lease)
 		set_lease(request, message);
 	return 0;

@@ -108,6 +108,9 @@ int body_read(struct brine_wire *wire);
 /* Some of its bytes are where they belong. */
 void body_advance(struct incoming *incoming, size_t bytes);
 
+/* What a reply's message says of the object. */
+void answer_meta(const struct message *message, struct brine_meta *meta);
+
 /* The wire is of no more use; says why. Returns the error, negative. */
 int wire_break(struct brine_wire *wire, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

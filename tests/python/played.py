@@ -86,7 +86,10 @@ class PlayedDaemon:
     def _reply(self, command, frame):
         if command in self.errors:
             return wire.Frame("ERROR", frame.id, {"ERROR": self.errors[command], "TEXT": "as the test wants"})
-        fields, body = getattr(self, command.lower())(frame.named, frame.body)
+        answer = getattr(self, command.lower(), None)
+        if answer is None:  # an older daemon's answer
+            return wire.Frame("ERROR", frame.id, {"ERROR": wire.ERRORS["UNSUPPORTED"]})
+        fields, body = answer(frame.named, frame.body)
         return wire.Frame("REPLY", frame.id, fields, body)
 
     def _object(self, fields):

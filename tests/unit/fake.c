@@ -268,6 +268,9 @@ fake_answer(struct fake *fake, const struct fake_request *request)
 			forget(&fake->objects[i]);
 		status(request, STATUS_DONE);
 		break;
+	case COMMAND_BATCH:
+		fake_unsupported(request, 0);
+		break;
 	case COMMAND_STATS:
 		fake_reply(request, FRAME_REPLY, &message, stats, sizeof(stats) - 1);
 		break;
