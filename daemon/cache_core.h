@@ -174,6 +174,7 @@ struct cache {
 	void (*on_room)(void *arg);
 	void *on_room_arg;
 	struct cache_counts counts;
+	uint64_t given_bytes; /* of values, on the loop */
 	uint64_t damage_logged_ns;
 };
 

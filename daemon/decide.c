@@ -104,6 +104,7 @@ count_hit(struct cache *cache, struct op *op, const struct found *found, bool st
 	struct namespace *namespace = op->namespace;
 
 	cache->counts.hits++;
+	cache->given_bytes += found->value.len;
 	namespace->hits++;
 	namespace->stale_hits += stale;
 	namespace->saved_us += found->record.cost_us;

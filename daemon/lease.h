@@ -24,8 +24,10 @@
 /* Entries of the table; of these, those that lapsed (the oldest is forgotten for a new one). */
 #define LEASES_MAX 65536
 #define LEASES_LAPSED_MAX 16384
-/* Who waits with a deadline: more than may wait at all. */
-#define LEASE_WAITERS_MAX 65536
+/* Who waits, all together. */
+#define LEASE_WAITERS_MAX 32768
+/* One uid has at most this part of what may be held, and of who may wait. */
+#define LEASE_UID_PART 2
 /* Steps of the walk from holder to holder. A longer way counts as a circle: who computes without a lease
  * wastes work, who waits for itself hangs. */
 #define LEASE_WALK_MAX 64
@@ -149,6 +151,7 @@ void lease_reserve(struct leases *leases, const struct saved_lease *saved,
 
 struct lease_counts {
 	size_t entries, waiters;
+	size_t told; /* and not collected yet */
 	uint64_t granted, passed, alone, lapsed;
 };
 const struct lease_counts *lease_counts(const struct leases *leases);

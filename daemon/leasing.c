@@ -181,9 +181,11 @@ answer_waiter(struct cache *cache, struct parked *parked)
 void
 core_answer_told(struct cache *cache)
 {
+	uint64_t given = cache->given_bytes;
 	struct waiter *waiter;
 
-	for (unsigned i = 0; i < TOLD_MAX; i++) {
+	for (unsigned i = 0; i < TOLD_MAX && cache->given_bytes - given < TOLD_BYTES_MAX;
+	     i++) {
 		waiter = lease_told(cache->leases);
 		if (!waiter)
 			return;

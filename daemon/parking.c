@@ -162,7 +162,10 @@ op_unpark(struct cache *cache, struct parked *parked)
 bool
 core_crowded(const struct cache *cache)
 {
-	return cache->parked >= PARKED_MAX;
+	const struct lease_counts *leases = lease_counts(cache->leases);
+
+	/* Who waits for somebody to compute has bounds of its own. */
+	return cache->parked - leases->waiters - leases->told >= PARKED_MAX;
 }
 
 static int

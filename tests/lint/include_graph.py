@@ -24,7 +24,8 @@ LEVELS = [
     {"change", "object"},
     {"apply", "expiry", "policy", "reclaim"},
     {"room"},
-    {"lease", "pending", "reader", "writer"},
+    {"lease_core"},  # the inside of the leases, for their own parts
+    {"entry", "lease", "peer", "waiter", "pending", "reader", "writer"},
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "bundling", "counting", "decide", "leasing", "listing", "lookup", "parking",
@@ -49,10 +50,12 @@ LEVELS = [
 PARTS = {
     "daemon/cache.h": {"cache_core", "bundling", "counting", "decide", "leasing", "listing", "lookup", "parking",
                        "request", "startup", "transfer"},
+    "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},
 }
 # And these headers are for the parts alone.
-INSIDE = {"daemon/cache_core.h": "daemon/cache.h", "daemon/store_lmdb.h": "daemon/store.h"}
+INSIDE = {"daemon/lease_core.h": "daemon/lease.h",
+          "daemon/cache_core.h": "daemon/cache.h", "daemon/store_lmdb.h": "daemon/store.h"}
 LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
 
 # What the daemon may use of proto/: all of it where requests are read and answered,

@@ -362,6 +362,18 @@ def test_who_closes_while_it_waits_is_not_granted_the_lease(daemon):
     assert told(stays, id_).named["LEASE"] == GRANTED
 
 
+def test_who_waits_by_the_thousands_keeps_nobody_from_storing(daemon):
+    holder, many, other = daemon.peer(), daemon.peer(), daemon.peer()
+    granted(holder)
+    many.sock.sendall(b"".join(
+        wire.Frame("GET", many.next_id + i, {"KEY": b"k", "LEASE": WAIT}).encode()
+        for i in range(17_000)))
+    many.next_id += 17_000
+    assert many.receive().named["LEASE"] == VAIN  # there is no place for so many
+    assert other.ask("PUT", {"KEY": b"l"}, b"v").kind == wire.REPLY
+    assert other.ask("DELETE", {"KEY": b"l"}).named["STATUS"] == 0
+
+
 # ---- counters, take
 
 

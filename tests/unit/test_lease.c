@@ -517,16 +517,59 @@ what_lapsed_is_forgotten_from_the_oldest_on(void **state)
 }
 
 static void
-a_full_table_lets_everybody_compute_alone(void **state)
+one_uid_has_no_more_than_its_part_and_others_are_served(void **state)
 {
-	struct caller caller;
+	struct caller caller, other;
 
 	(void)state;
 	caller_open(&caller);
-	for (unsigned i = 0; i < LEASES_MAX; i++)
+	other = (struct caller){ .peer = peer_new(leases, 1001),
+				 .wait_until = UINT64_MAX };
+	for (unsigned i = 0; i < LEASES_MAX / LEASE_UID_PART; i++)
 		assert_int_equal(ask(&caller, i), LEASE_GRANTED);
 	assert_int_equal(ask(&caller, LEASES_MAX), LEASE_ALONE);
+	assert_int_equal(ask(&other, LEASES_MAX), LEASE_GRANTED);
 	peer_free(&caller.peer, now);
+	peer_free(&other.peer, now);
+}
+
+static void
+who_waits_has_a_bound_for_each_uid(void **state)
+{
+	enum { MOST = LEASE_WAITERS_MAX / LEASE_UID_PART };
+	static struct waiter waiters[MOST + 1];
+	struct caller caller, other;
+	struct lease_request request;
+
+	(void)state;
+	caller_open(&caller);
+	other = (struct caller){ .peer = peer_new(leases, 1001),
+				 .wait_until = UINT64_MAX };
+	ask(&caller, 1);
+	request = (struct lease_request){ .peer = caller.peer };
+	for (unsigned i = 0; i < MOST; i++)
+		assert_int_equal(
+			lease_wait(leases, KEY(1), &request, UINT64_MAX, &waiters[i]), 0);
+	assert_int_equal(lease_wait(leases, KEY(1), &request, UINT64_MAX, &waiters[MOST]),
+			 -1);
+	assert_int_equal(ask(&other, 1), LEASE_PARK);
+	close_all(&caller, 1);
+	close_all(&other, 1);
+}
+
+static void
+a_full_table_lets_everybody_compute_alone(void **state)
+{
+	struct caller callers[LEASE_UID_PART + 1];
+
+	(void)state;
+	for (unsigned i = 0; i <= LEASE_UID_PART; i++)
+		callers[i] = (struct caller){ .peer = peer_new(leases, 1000 + i),
+					      .wait_until = UINT64_MAX };
+	for (unsigned i = 0; i < LEASES_MAX; i++)
+		assert_int_equal(ask(&callers[i % LEASE_UID_PART], i), LEASE_GRANTED);
+	assert_int_equal(ask(&callers[LEASE_UID_PART], LEASES_MAX), LEASE_ALONE);
+	close_all(callers, LEASE_UID_PART + 1);
 }
 
 int
@@ -554,6 +597,8 @@ main(void)
 		T(after_a_restart_others_wait_for_the_holder_and_then_compute),
 		T(a_reserved_lease_is_not_resumed_by_another_uid),
 		T(what_lapsed_is_forgotten_from_the_oldest_on),
+		T(one_uid_has_no_more_than_its_part_and_others_are_served),
+		T(who_waits_has_a_bound_for_each_uid),
 		T(a_full_table_lets_everybody_compute_alone),
 	};
 	return unit_run(tests);

@@ -1,0 +1,172 @@
+/* entry.c - one lease: its place in the table, and its states. Loop thread. Owns the entries. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/lease_core.h"
+#include "daemon/log.h"
+
+static struct lease **
+lease_place(struct leases *leases, const uint8_t *row_key)
+{
+	struct lease **at;
+	uint64_t hash;
+
+	/* The end of a row key is a keyed hash; its beginning changes with a flush. */
+	memcpy(&hash, row_key + ROW_KEY_SIZE - sizeof(hash), sizeof(hash));
+	at = &leases->buckets[hash & (LEASE_BUCKETS - 1)];
+	while (*at && memcmp((*at)->row_key, row_key, ROW_KEY_SIZE) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+struct lease *
+lease_find(const struct leases *leases, const uint8_t *row_key)
+{
+	/* Looking changes nothing. */
+	return leases->counts.entries ? *lease_place((struct leases *)leases, row_key)
+				      : NULL;
+}
+
+void
+lease_open_up(struct leases *leases, struct lease *lease)
+{
+	if (lease->peer) {
+		lease->peer->share->held--;
+		if (lease->previous_of_peer)
+			lease->previous_of_peer->next_of_peer = lease->next_of_peer;
+		else
+			lease->peer->held = lease->next_of_peer;
+		if (lease->next_of_peer)
+			lease->next_of_peer->previous_of_peer = lease->previous_of_peer;
+		lease->peer = NULL;
+	}
+	if (lease->state == LAPSED) {
+		*(lease->older ? &lease->older->newer : &leases->oldest_lapsed) =
+			lease->newer;
+		*(lease->newer ? &lease->newer->older : &leases->newest_lapsed) =
+			lease->older;
+		leases->lapsed--;
+	}
+	deadlines_remove(&leases->lease_deadlines, &lease->deadline);
+	lease->state = OPEN;
+}
+
+void
+lease_forget(struct leases *leases, struct lease *lease)
+{
+	struct lease **place = lease_place(leases, lease->row_key);
+
+	CHECK(!lease->computing.first && !lease->watching.first);
+	lease_open_up(leases, lease);
+	*place = lease->next;
+	leases->counts.entries--;
+	free(lease);
+}
+
+void
+lease_end(struct leases *leases, struct lease *lease)
+{
+	lease_open_up(leases, lease);
+	lease->failures = 0;
+	if (!lease->watching.first && !lease->computing.first)
+		lease_forget(leases, lease);
+}
+
+struct lease *
+lease_new(struct leases *leases, const uint8_t *row_key)
+{
+	struct lease *lease;
+	struct lease **place;
+
+	if (leases->counts.entries == LEASES_MAX && leases->oldest_lapsed)
+		lease_end(leases, leases->oldest_lapsed);
+	if (leases->counts.entries == LEASES_MAX)
+		return NULL;
+	lease = calloc(1, sizeof(*lease));
+	if (!lease)
+		return NULL;
+	memcpy(lease->row_key, row_key, ROW_KEY_SIZE);
+	place = lease_place(leases, row_key);
+	*place = lease;
+	leases->counts.entries++;
+	return lease;
+}
+
+void
+lease_attach(struct lease *lease, struct peer *peer)
+{
+	lease->peer = peer;
+	lease->uid = peer->uid;
+	lease->previous_of_peer = NULL;
+	lease->next_of_peer = peer->held;
+	if (peer->held)
+		peer->held->previous_of_peer = lease;
+	peer->held = lease;
+	peer->share->held++;
+}
+
+bool
+lease_grant(struct leases *leases, struct lease *lease,
+	    const struct lease_request *request, uint64_t now_ns, struct token *ret_token)
+{
+	lease_open_up(leases, lease);
+	if (request->time_ns && request->time_ns < UINT64_MAX - now_ns &&
+	    deadlines_add(&leases->lease_deadlines, &lease->deadline,
+			  now_ns + request->time_ns))
+		return false;
+	lease->state = HELD;
+	lease->token = (struct token){ leases->epoch, leases->number(leases->arg) };
+	lease->holder = request->holder;
+	lease_attach(lease, request->peer);
+	leases->counts.granted++;
+	*ret_token = lease->token;
+	return true;
+}
+
+bool
+lease_pass(struct leases *leases, struct lease *lease, uint64_t now_ns)
+{
+	struct waiter *first = lease->computing.first;
+
+	lease_open_up(leases, lease);
+	if (!first)
+		return false;
+	if (!lease_grant(leases, lease, &first->request, now_ns, &first->token)) {
+		leases->counts.alone += leases->counts.waiters;
+		waiter_tell_all(leases, &lease->computing, LEASE_ALONE);
+		return false;
+	}
+	leases->counts.passed++;
+	waiter_tell(leases, first, LEASE_GRANTED);
+	return true;
+}
+
+/* Nobody waits for it: its token goes on publishing. */
+static void
+lease_lapse(struct leases *leases, struct lease *lease)
+{
+	lease_open_up(leases, lease);
+	if (leases->lapsed == LEASES_LAPSED_MAX)
+		lease_end(leases, leases->oldest_lapsed);
+	lease->state = LAPSED;
+	lease->newer = NULL;
+	lease->older = leases->newest_lapsed;
+	*(lease->older ? &lease->older->newer : &leases->oldest_lapsed) = lease;
+	leases->newest_lapsed = lease;
+	leases->lapsed++;
+	leases->counts.lapsed++;
+}
+
+void
+lease_run_out(struct leases *leases, struct lease *lease, uint64_t now_ns)
+{
+	if (lease->computing.first) {
+		if (!lease_pass(leases, lease, now_ns))
+			lease_end(leases, lease);
+	} else if (lease->state == RESERVED) {
+		lease_end(leases,
+			  lease); /* what an earlier start granted is old after this */
+	} else {
+		lease_lapse(leases, lease);
+	}
+}
