@@ -30,7 +30,7 @@ endif
 
 # What a bare Debian 12 lacks for building and checking, and for lint and fuzz on top of it.
 PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhash-dev \
-	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis
+	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis spin
 LINT_PACKAGES = clang clang-format mandoc
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev \
@@ -293,7 +293,7 @@ check: deps
 asan: deps
 	@$(MAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined tests
 	@$(PYTHON) tests/run --build '$(abspath $(BUILD))/asan' --filter '$(T)' \
-		--preload "$$($(CC) -print-file-name=libasan.so)"
+		--suites unit,replay,system,python --preload "$$($(CC) -print-file-name=libasan.so)"
 
 # Python itself is not instrumented: its extension is the plain one, the daemon is not.
 ## tsan: unit and system tests under the thread sanitizer (build/tsan)
