@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "daemon/log.h"
+#include "daemon/stamp.h"
+#include "proto/bytes.h"
 
 static struct arrival *
 find_arrival(struct arrivals *arrivals, uint64_t object_id)
@@ -138,8 +140,9 @@ apply_delete(struct objects *objects, const struct change *change)
 	int found = write_get(objects->write, STORE_RECORDS,
 			      slice(change->row_key, ROW_KEY_SIZE), &stored);
 
-	return found == STORE_HIT ? object_remove(objects, change->row_key, stored)
-				  : found;
+	return found == STORE_HIT
+		       ? object_remove(objects, change->row_key, stored, REMOVED_ASKED)
+		       : found;
 }
 
 /* The usage belongs to the ledger from here on. A write that was aborted and is done again finds it there. */
@@ -159,8 +162,23 @@ apply_flush(struct objects *objects, struct change *change)
 	if (old) {
 		old->flushed = true;
 		old->changed = true;
+		usage_succeed(change->usage, old);
 	}
 	adopt_usage(objects, change->usage);
+}
+
+/* Where no object has a tag, a stamp would void nothing: what is put from now on is newer. */
+static int
+apply_stamp(struct objects *objects, const struct change *change)
+{
+	struct usage *usage = ledger_find(objects->ledger, be32_load(change->row_key));
+
+	if (!usage || usage->flushed ||
+	    (!usage_figure(&usage->tagged) &&
+	     change->version <= usage_figure(&usage->keep_above)))
+		return STORE_HIT;
+	objects->leaf_touches++;
+	return stamp_put(objects->write, usage, change->row_key, change->version);
 }
 
 static int
@@ -238,6 +256,8 @@ apply_change(struct arrivals *arrivals, struct objects *objects, struct change *
 		return apply_publish(arrivals, objects, change);
 	case CHANGE_ABANDON:
 		return apply_abandon(arrivals, objects, change);
+	case CHANGE_STAMP:
+		return apply_stamp(objects, change);
 	case CHANGE_SYNC:
 		return STORE_HIT;
 	}

@@ -192,6 +192,8 @@ struct put {
 		[CACHE_TOKEN_SIZE]; /* with tokened: of the lease that it publishes */
 	enum condition condition;
 	uint64_t version; /* with CONDITION_VERSION */
+	struct slice
+		tags; /* as in the field TAGS (proto/tag.h), which the caller checks; empty: none */
 	enum ack ack;
 };
 
@@ -285,6 +287,10 @@ int cache_resume(struct cache *cache, const struct target *target, struct peer *
 /* target.key is not used. */
 int cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 		const struct later *later, struct answer *ret_answer);
+/* Every object is absent from now on that was put with one of the tags, which are as in the field TAGS; the caller
+ * checks them. target.key is not used. */
+int cache_invalidate(struct cache *cache, const struct target *target, struct slice tags,
+		     enum ack ack, const struct later *later, struct answer *ret_answer);
 int cache_sync(struct cache *cache, const struct later *later, struct answer *ret_answer);
 
 /* One page of at most limit keys that start with prefix. answer.value has the entries as PROTOCOL.md

@@ -21,6 +21,10 @@
 #define UPLOAD_AHEAD_MAX (UINT64_C(16) << 20)
 #define CACHE_PATH_MAX 4096
 #define COLD_SHARE_ALL (UINT32_C(1) << 16)
+/* The keys of an object's tags. */
+#define TAG_KEYS_SIZE (RECORD_TAGS_MAX * RECORD_TAG_SIZE)
+/* Tags are invalidated while no more waits for the disk than so many times what puts may fill. */
+#define STAMPS_PENDING_TIMES 2
 
 struct payer {
 	struct cache *cache;
@@ -87,7 +91,8 @@ struct scan_page {
 
 struct found {
 	bool there;
-	bool chunks; /* the value is in chunk rows, not in `value` */
+	bool invalidated; /* one of its tags was: it is not there any more */
+	bool chunks;      /* the value is in chunk rows, not in `value` */
 	struct record record;
 	struct slice value;
 	uint8_t *owner;         /* of value, if it had to be put together */
@@ -115,7 +120,8 @@ struct parked {
 };
 
 struct cache_counts {
-	uint64_t gets, hits, misses, puts, deletes, touches, scans, flushes;
+	uint64_t gets, hits, misses, puts, deletes, touches, scans, flushes,
+		invalidations;
 	uint64_t damaged_rows, cold_reads, busy;
 };
 
@@ -324,12 +330,30 @@ enum find_result op_find(struct cache *cache, const struct op *op, bool value_wa
 enum find_result op_find_in_job(struct cache *cache, const struct op *op,
 				struct read_job *job, struct found *ret_found);
 
+/* ---- invalidate.c ---- */
+
+/* The keys of the tags, as the objects of the namespace hold them. Returns how many. */
+unsigned core_tag_keys(const struct cache *cache, const struct namespace *namespace,
+		       struct slice tags, uint8_t ret_keys[static TAG_KEYS_SIZE]);
+/* The newest stamp of one of these tags that is pending; NULL if there is none. */
+struct change *core_pending_stamp(const struct cache *cache, const uint8_t *tag_keys,
+				  unsigned count);
+/* Was one of these tags invalidated after that number? Right as far back as core_keep_stamps() asked for; the
+ * answer is yes where it cannot be known. */
+bool core_stamped_since(struct cache *cache, const struct namespace *namespace,
+			struct slice tags, uint64_t number);
+/* Stamps above this number are kept even if they void nothing any more: the grant of the namespace's oldest lease,
+ * UINT64_MAX when it has none. */
+void core_keep_stamps(struct namespace *namespace, uint64_t above);
+
 /* ---- decide.c ---- */
 
 int op_decide(struct cache *cache, struct op *op, struct found *found,
 	      struct answer *ret_answer);
 /* The answer, now or when the disk has what it is about: if it was asked to wait, or if the disk cannot keep
  * up. */
+int core_acknowledge(struct cache *cache, const struct later *later, bool disk,
+		     struct answer *ret_answer);
 int op_acknowledge(struct cache *cache, const struct op *op, bool disk,
 		   struct answer *ret_answer);
 /* Everything about an object but its value. */

@@ -20,7 +20,8 @@ enum change_kind {
 	CHANGE_CHUNKS,    /* bytes: the next part of an upload's value */
 	CHANGE_PUBLISH, /* bytes: the record of an upload whose chunks are all submitted */
 	CHANGE_ABANDON, /* object_id: the upload is given up */
-	CHANGE_SYNC,    /* nothing: its commit is what is waited for */
+	CHANGE_STAMP, /* row_key: a tag; version: the number that its objects must be above */
+	CHANGE_SYNC, /* nothing: its commit is what is waited for */
 };
 
 struct payer;

@@ -42,6 +42,7 @@ enum presence {
 	STALE, /* past its time to live, and good enough for this get */
 	ABSENT,
 	EXPIRED,
+	INVALIDATED,
 	REFUSED, /* too old for this get, or the version that it does not want */
 };
 
@@ -52,7 +53,7 @@ find_presence(const struct cache *cache, const struct get *get, const struct fou
 	bool expired;
 
 	if (!found->there)
-		return ABSENT;
+		return found->invalidated ? INVALIDATED : ABSENT;
 	expired = record_expired(record, cache->now_ms);
 	if (expired && !(get->stale_ok && record->stale_until_ms > cache->now_ms))
 		return EXPIRED;
@@ -64,16 +65,27 @@ find_presence(const struct cache *cache, const struct get *get, const struct fou
 	return expired ? STALE : FRESH;
 }
 
+static uint64_t *
+misses_of(struct namespace *namespace, enum presence why)
+{
+	switch (why) {
+	case EXPIRED:
+		return &namespace->misses_expired;
+	case INVALIDATED:
+		return &namespace->misses_invalidated;
+	case REFUSED:
+		return &namespace->misses_refused;
+	default:
+		return &namespace->misses_absent;
+	}
+}
+
 static void
 count_miss(struct cache *cache, struct namespace *namespace, enum presence why)
 {
 	cache->counts.misses++;
-	if (!namespace)
-		return;
-	if (why == EXPIRED)
-	namespace->misses_expired++;
-	else if (why == REFUSED) namespace->misses_refused++;
-	else namespace->misses_absent++;
+	if (namespace)
+		(*misses_of(namespace, why))++;
 }
 
 void
@@ -207,9 +219,10 @@ stale_window(const struct record *record)
 		       : 0;
 }
 
-/* The new object's record; its value, if it stays in the leaf, is in it. */
+/* The new object's record; its value, if it stays in the leaf, is in it. tag_keys is where its tags are. */
 static struct record
-make_record(struct cache *cache, const struct op *op, struct slice value, uint64_t length)
+make_record(struct cache *cache, const struct op *op, struct slice value, uint64_t length,
+	    uint8_t tag_keys[static TAG_KEYS_SIZE])
 {
 	const struct put *put = &op->put;
 	struct record record = {
@@ -223,6 +236,9 @@ make_record(struct cache *cache, const struct op *op, struct slice value, uint64
 		.stored = length,
 	};
 
+	record.tags = tag_keys;
+	record.tag_count =
+		(uint8_t)core_tag_keys(cache, op->namespace, put->tags, tag_keys);
 	core_set_expiry(cache, &record, put->ttl_ms, put->stale_for_ms);
 	record.version = core_number(cache);
 	if (op->kind == OP_PUT && record_fits(&record, value.len)) {
@@ -240,7 +256,8 @@ core_make_value(struct cache *cache, const struct op *op)
 {
 	uint64_t length =
 		op->kind == OP_PUBLISH ? upload_length(op->upload) : op->value.len;
-	struct record record = make_record(cache, op, op->value, length);
+	uint8_t tag_keys[TAG_KEYS_SIZE];
+	struct record record = make_record(cache, op, op->value, length, tag_keys);
 	size_t record_len = record_size(&record);
 	size_t value_len =
 		op->kind == OP_PUT && record.flags & RECORD_CHUNKED ? op->value.len : 0;
@@ -304,13 +321,20 @@ behind(const struct cache *cache)
 }
 
 int
-op_acknowledge(struct cache *cache, const struct op *op, bool disk,
-	       struct answer *ret_answer)
+core_acknowledge(struct cache *cache, const struct later *later, bool disk,
+		 struct answer *ret_answer)
 {
 	disk = disk || behind(cache);
 	if (!disk || ret_answer->kind == ANSWER_ERROR || core_all_committed(cache))
 		return CACHE_NOW;
-	return op_answer_later(cache, &op->later, ret_answer);
+	return op_answer_later(cache, later, ret_answer);
+}
+
+int
+op_acknowledge(struct cache *cache, const struct op *op, bool disk,
+	       struct answer *ret_answer)
+{
+	return core_acknowledge(cache, &op->later, disk, ret_answer);
 }
 
 static int

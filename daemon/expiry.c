@@ -23,7 +23,7 @@ settle(struct objects *objects, const uint8_t *index_key)
 	if (found == STORE_HIT && record_read(stored, &record) &&
 	    record.armed_ms == armed_ms) {
 		if (object_due_ms(&record) <= objects->now_ms)
-			return object_remove(objects, row_key, stored);
+			return object_remove(objects, row_key, stored, REMOVED_EXPIRED);
 		done = object_rearm(objects, row_key, stored, armed_ms);
 	} else {
 		done = write_delete(objects->write, STORE_EXPIRY,

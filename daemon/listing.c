@@ -75,6 +75,7 @@ op_start_scan(struct cache *cache, struct op *op, struct answer *ret_answer)
 	}
 	parked->page->now_ms = cache->now_ms;
 	job->visit = visit;
+	job->stamped = op->namespace->stamped;
 	be32_store(job->row_key, op->namespace->incarnation);
 	if (cursor.len)
 		memcpy(job->row_key, cursor.data, ROW_KEY_SIZE);
@@ -143,6 +144,7 @@ say_daemon(struct cache *cache, struct text *text)
 		{ "touches", cache->counts.touches },
 		{ "scans", cache->counts.scans },
 		{ "flushes", cache->counts.flushes },
+		{ "invalidations", cache->counts.invalidations },
 		{ "cold_reads", cache->counts.cold_reads },
 		{ "damaged_rows", cache->counts.damaged_rows },
 		{ "refused_busy", cache->counts.busy },
@@ -165,6 +167,7 @@ say_daemon(struct cache *cache, struct text *text)
 		{ "evicted_objects", &writer->evicted, 1, 1 },
 		{ "evicted_bytes", &writer->evicted_bytes, 1, 1 },
 		{ "expired_objects", &writer->expired, 1, 1 },
+		{ "invalidated_objects", &writer->invalidated, 1, 1 },
 		{ "reclaimed_bytes", &writer->reclaimed_pages, PAGE_SIZE_BYTES, 1 },
 		{ "map_full", &writer->map_full, 1, 1 },
 		{ "disk_full", &writer->disk_full, 1, 1 },
@@ -198,12 +201,17 @@ say_namespace(struct cache *cache, struct text *text, const struct namespace *na
 		{ "hits", namespace->hits },
 		{ "misses_absent", namespace->misses_absent },
 		{ "misses_expired", namespace->misses_expired },
+		{ "misses_invalidated", namespace->misses_invalidated },
 		{ "misses_refused", namespace->misses_refused },
 		{ "stale_hits", namespace->stale_hits },
 		{ "waits", namespace->waits },
 		{ "saved_us", namespace->saved_us },
 		{ "puts", namespace->puts },
 		{ "deletes", namespace->deletes },
+		{ "evicted", usage_figure(&usage->evicted) },
+		{ "expired", usage_figure(&usage->expired) },
+		{ "invalidated", usage_figure(&usage->invalidated) },
+		{ "flushed", usage_figure(&usage->flushed_objects) },
 	};
 
 	if (with_uid)

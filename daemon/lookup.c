@@ -1,7 +1,10 @@
 /* lookup.c - finds an object: the pending table first, then the store, then in what a reader brought.
  * Loop thread; owns nothing but what it hands out. */
+#include <stdlib.h>
+
 #include "daemon/cache_core.h"
 #include "daemon/clock.h"
+#include "daemon/stamp.h"
 
 static bool
 same_key(const struct op *op, const struct record *record)
@@ -9,14 +12,47 @@ same_key(const struct op *op, const struct record *record)
 	return slice_equal(record->key, op->simple.target.key);
 }
 
+static bool
+may_be_void(const struct op *op, const struct found *found)
+{
+	return found->there && found->record.tag_count &&
+	       found->record.version <= op->namespace->stamped;
+}
+
+/* Was one of its tags invalidated after it was written? `stored` is the newest stamp that the store has of them.
+ * Whatever was found, and wherever, this is where it is judged. */
+static void
+judge_tags(struct cache *cache, const struct op *op, uint64_t stored, struct found *ret)
+{
+	struct change *stamp;
+
+	if (!may_be_void(op, ret))
+		return;
+	stamp = core_pending_stamp(cache, ret->record.tags, ret->record.tag_count);
+	if (stored == STAMP_DAMAGED)
+		core_note_damage(cache, "the stamp of a tag");
+	if (stamp && stamp->version > ret->record.version)
+		ret->pending =
+			stamp; /* that it is gone is news that the disk may not have */
+	else if (stored < ret->record.version)
+		return;
+	free(ret->owner);
+	*ret = (struct found){ .invalidated = true, .pending = ret->pending };
+}
+
 static enum find_result
-find_pending(struct change *change, const struct op *op, struct found *ret)
+find_pending(struct cache *cache, struct change *change, const struct op *op,
+	     struct found *ret)
 {
 	ret->pending = change;
 	if (change->kind == CHANGE_DELETE || !change_record(change, &ret->record) ||
 	    !same_key(op, &ret->record))
 		return FIND_NOW;
 	ret->there = true;
+	/* Stamps that are newer than this change are pending, as it is. */
+	judge_tags(cache, op, 0, ret);
+	if (!ret->there)
+		return FIND_NOW;
 	if (!(ret->record.flags & RECORD_CHUNKED)) {
 		ret->value = ret->record.value;
 		return FIND_NOW;
@@ -67,10 +103,31 @@ assemble(struct cache *cache, bool fresh, struct found *ret)
 	return FIND_NOW;
 }
 
+/* The stamps of what was found on the loop, and what they say. */
+static enum find_result
+look_at_tags(struct cache *cache, const struct op *op, struct found *ret)
+{
+	uint64_t stored = 0, began_ns;
+
+	if (!may_be_void(op, ret))
+		return FIND_NOW;
+	/* That the object is in memory says nothing of them. */
+	if (!core_inline_allowed(cache, false))
+		return FIND_COLD;
+	began_ns = clock_mono_ns();
+	if (stamp_newest(cache->snapshot, ret->record.tags, ret->record.tag_count,
+			 &stored) < 0)
+		return FIND_FAILED;
+	core_note_read(cache, began_ns);
+	judge_tags(cache, op, stored, ret);
+	return FIND_NOW;
+}
+
 static enum find_result
 read_stored(struct cache *cache, const struct op *op, bool value_wanted, bool fresh,
 	    struct found *ret)
 {
+	enum find_result where;
 	struct slice row;
 	int found = snapshot_get(cache->snapshot, STORE_RECORDS,
 				 slice(op->row_key, ROW_KEY_SIZE), &row);
@@ -79,6 +136,9 @@ read_stored(struct cache *cache, const struct op *op, bool value_wanted, bool fr
 		return FIND_FAILED;
 	if (found == STORE_HIT)
 		judge_row(cache, op, row, ret);
+	where = look_at_tags(cache, op, ret);
+	if (where != FIND_NOW)
+		return where;
 	if (!ret->there || !ret->chunks || !value_wanted ||
 	    ret->record.length > WHOLE_MAX)
 		return FIND_NOW;
@@ -114,7 +174,7 @@ op_find(struct cache *cache, const struct op *op, bool value_wanted, struct foun
 		return FIND_NOW;
 	change = pending_find(cache->pending, op->row_key);
 	if (change)
-		return find_pending(change, op, ret);
+		return find_pending(cache, change, op, ret);
 	return find_stored(cache, op, value_wanted, ret);
 }
 
@@ -128,7 +188,7 @@ op_find_in_job(struct cache *cache, const struct op *op, struct read_job *job,
 	*ret = (struct found){ .there = false };
 	core_note_look(cache, job->waited);
 	if (change)
-		return find_pending(change, op, ret);
+		return find_pending(cache, change, op, ret);
 	if (job->result == STORE_DAMAGED)
 		core_note_damage(cache, "a record or a chunk");
 	if (job->result == STORE_FAILED)
@@ -146,5 +206,6 @@ op_find_in_job(struct cache *cache, const struct op *op, struct read_job *job,
 		ret->owner = job->value;
 		job->value = NULL;
 	}
+	judge_tags(cache, op, job->stamp, ret);
 	return FIND_NOW;
 }

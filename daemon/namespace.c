@@ -7,10 +7,13 @@
 #include "daemon/log.h"
 #include "proto/bytes.h"
 
-/* Row: 'N', incarnation (BE) -> flags (1), zero (3), uid, objects, logical, leaf bytes, chunk pages, name. */
+/* Row: 'N', incarnation (BE) -> flags (1), zero (3), uid, objects, logical, leaf bytes, chunk pages,
+ * [TAGS: tagged objects, stamps, newest, swept, dropped, until (8 each), phase (1), zero (3), at (12)], name. */
 #define ROW_KEY_LEN 5
 #define ROW_FIXED 40
+#define ROW_TAGS_SIZE 64
 #define ROW_FLUSHED 1
+#define ROW_TAGS 2
 
 static void
 row_key(uint32_t incarnation, uint8_t to[static ROW_KEY_LEN])
@@ -19,8 +22,13 @@ row_key(uint32_t incarnation, uint8_t to[static ROW_KEY_LEN])
 	be32_store(to + 1, incarnation);
 }
 
-static void
-shift(_Atomic uint64_t *figure, int64_t by)
+_Static_assert(sizeof(((struct usage *)0)->figures) ==
+		       offsetof(struct usage, committed) -
+			       offsetof(struct usage, objects),
+	       "every figure has its place in the array");
+
+void
+usage_shift(struct usage *usage, _Atomic uint64_t *figure, int64_t by)
 {
 	uint64_t now = usage_figure(figure);
 
@@ -29,17 +37,27 @@ shift(_Atomic uint64_t *figure, int64_t by)
 	else
 		now += (uint64_t)by;
 	atomic_store_explicit(figure, now, memory_order_relaxed);
+	usage->changed = true;
 }
 
 void
 usage_change(struct usage *usage, int64_t objects, int64_t logical, int64_t leaf_bytes,
 	     int64_t chunk_pages)
 {
-	shift(&usage->objects, objects);
-	shift(&usage->logical, logical);
-	shift(&usage->leaf_bytes, leaf_bytes);
-	shift(&usage->chunk_pages, chunk_pages);
-	usage->changed = true;
+	usage_shift(usage, &usage->objects, objects);
+	usage_shift(usage, &usage->logical, logical);
+	usage_shift(usage, &usage->leaf_bytes, leaf_bytes);
+	usage_shift(usage, &usage->chunk_pages, chunk_pages);
+}
+
+void
+usage_succeed(struct usage *usage, const struct usage *flushed)
+{
+	atomic_store(&usage->evicted, usage_figure(&flushed->evicted));
+	atomic_store(&usage->expired, usage_figure(&flushed->expired));
+	atomic_store(&usage->invalidated, usage_figure(&flushed->invalidated));
+	atomic_store(&usage->flushed_objects, usage_figure(&flushed->flushed_objects) +
+						      usage_figure(&flushed->objects));
 }
 
 struct usage *
@@ -54,6 +72,7 @@ usage_new(uint32_t incarnation, uint32_t uid, struct slice name)
 	usage->uid = uid;
 	usage->name_len = name.len;
 	memcpy(usage->name, name.data, name.len);
+	usage->keep_above = UINT64_MAX;
 	usage->changed = true;
 	return usage;
 }
@@ -125,28 +144,70 @@ ledger_done(struct ledger *ledger)
 static void
 keep(struct usage *usage)
 {
-	usage->committed[0] = usage_figure(&usage->objects);
-	usage->committed[1] = usage_figure(&usage->logical);
-	usage->committed[2] = usage_figure(&usage->leaf_bytes);
-	usage->committed[3] = usage_figure(&usage->chunk_pages);
+	for (size_t i = 0; i < USAGE_FIGURES; i++)
+		usage->committed[i] = usage_figure(&usage->figures[i]);
+	usage->committed_stamping = usage->stamping;
 	usage->committed_flushed = usage->flushed;
 	usage->stored = true;
 	usage->changed = false;
+}
+
+static void
+read_tags(const uint8_t *at, struct usage *usage)
+{
+	struct stamping *stamping = &usage->stamping;
+
+	atomic_store(&usage->tagged, le64_load(at));
+	atomic_store(&usage->stamps, le64_load(at + 8));
+	stamping->newest = le64_load(at + 16);
+	stamping->swept = le64_load(at + 24);
+	stamping->dropped = le64_load(at + 32);
+	stamping->until = le64_load(at + 40);
+	stamping->phase = at[48] <= STAMPING_COVERED ? at[48] : STAMPING_RESTS;
+	memcpy(stamping->at, at + 52, STAMPING_AT);
+}
+
+static void
+write_tags(const struct usage *usage, uint8_t to[static ROW_TAGS_SIZE])
+{
+	const struct stamping *stamping = &usage->stamping;
+
+	le64_store(to, usage_figure(&usage->tagged));
+	le64_store(to + 8, usage_figure(&usage->stamps));
+	le64_store(to + 16, stamping->newest);
+	le64_store(to + 24, stamping->swept);
+	le64_store(to + 32, stamping->dropped);
+	le64_store(to + 40, stamping->until);
+	le32_store(to + 48, stamping->phase);
+	memcpy(to + 52, stamping->at, STAMPING_AT);
+}
+
+/* A namespace that never had a tag has the shorter row of the releases that knew none. */
+static bool
+has_tags(const struct usage *usage)
+{
+	return usage_figure(&usage->tagged) || usage->stamping.newest;
 }
 
 static struct usage *
 read_row(struct slice key, struct slice row)
 {
 	const uint8_t *k = key.data, *at = row.data;
+	size_t fixed = ROW_FIXED;
 	struct usage *usage;
 
-	if (key.len != ROW_KEY_LEN || row.len < ROW_FIXED ||
-	    row.len - ROW_FIXED > NAMESPACE_NAME_MAX)
+	if (key.len != ROW_KEY_LEN || row.len < ROW_FIXED)
+		return NULL;
+	if (at[0] & ROW_TAGS)
+		fixed += ROW_TAGS_SIZE;
+	if (row.len < fixed || row.len - fixed > NAMESPACE_NAME_MAX)
 		return NULL;
 	usage = usage_new(be32_load(k + 1), le32_load(at + 4),
-			  slice(at + ROW_FIXED, row.len - ROW_FIXED));
+			  slice(at + fixed, row.len - fixed));
 	if (!usage)
 		return NULL;
+	if (at[0] & ROW_TAGS)
+		read_tags(at + ROW_FIXED, usage);
 	usage->flushed = at[0] & ROW_FLUSHED;
 	atomic_store(&usage->objects, le64_load(at + 8));
 	atomic_store(&usage->logical, le64_load(at + 16));
@@ -182,18 +243,25 @@ ledger_load(struct ledger *ledger, struct snapshot *snapshot)
 static int
 write_row(const struct usage *usage, struct write *write)
 {
-	uint8_t key[ROW_KEY_LEN], row[ROW_FIXED + NAMESPACE_NAME_MAX] = { 0 };
+	uint8_t key[ROW_KEY_LEN];
+	uint8_t row[ROW_FIXED + ROW_TAGS_SIZE + NAMESPACE_NAME_MAX] = { 0 };
+	size_t fixed = ROW_FIXED;
 
 	row_key(usage->incarnation, key);
 	row[0] = usage->flushed ? ROW_FLUSHED : 0;
+	if (has_tags(usage)) {
+		row[0] |= ROW_TAGS;
+		write_tags(usage, row + ROW_FIXED);
+		fixed += ROW_TAGS_SIZE;
+	}
 	le32_store(row + 4, usage->uid);
 	le64_store(row + 8, usage_figure(&usage->objects));
 	le64_store(row + 16, usage_figure(&usage->logical));
 	le64_store(row + 24, usage_figure(&usage->leaf_bytes));
 	le64_store(row + 32, usage_figure(&usage->chunk_pages));
-	memcpy(row + ROW_FIXED, usage->name, usage->name_len);
+	memcpy(row + fixed, usage->name, usage->name_len);
 	return write_put(write, STORE_SYSTEM, slice(key, sizeof(key)),
-			 slice(row, ROW_FIXED + usage->name_len));
+			 slice(row, fixed + usage->name_len));
 }
 
 int
@@ -238,10 +306,9 @@ ledger_aborted(struct ledger *ledger)
 {
 	for (struct usage *usage = ledger_next(ledger, NULL); usage;
 	     usage = ledger_next(ledger, usage)) {
-		atomic_store(&usage->objects, usage->committed[0]);
-		atomic_store(&usage->logical, usage->committed[1]);
-		atomic_store(&usage->leaf_bytes, usage->committed[2]);
-		atomic_store(&usage->chunk_pages, usage->committed[3]);
+		for (size_t i = 0; i < USAGE_FIGURES; i++)
+			atomic_store(&usage->figures[i], usage->committed[i]);
+		usage->stamping = usage->committed_stamping;
 		usage->gone = false;
 		usage->flushed = usage->committed_flushed;
 		/* Written once too often at worst; but not before the change that makes it. */
@@ -295,6 +362,7 @@ names_add(struct names *names, struct usage *usage)
 	namespace->usage = usage;
 	namespace->incarnation = usage->incarnation;
 	namespace->uid = usage->uid;
+	namespace->stamped = usage->stamping.newest;
 	namespace->name_len = usage->name_len;
 	memcpy(namespace->name, usage->name, usage->name_len);
 	bucket = &names->buckets[names_bucket(usage->uid,

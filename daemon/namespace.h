@@ -18,16 +18,58 @@
 /* LMDB's tables have names that begin with 0xff: row keys stay below. */
 #define INCARNATION_MAX 0xfeffffffu
 
+/* How far the stamps of an incarnation's tags have come; sweep.c moves it on. */
+enum stamping_phase {
+	STAMPING_RESTS,
+	STAMPING_OBJECTS, /* removes objects that a stamp up to `until` voids */
+	STAMPING_STAMPS,  /* drops the stamps up to `until`: no object is left for them */
+	STAMPING_COVERED, /* drops the stamps up to `until`: one row stands for them all */
+};
+
+#define STAMPING_AT (ROW_KEY_SIZE - 4)
+
+struct stamping {
+	uint64_t newest;  /* stamp of all that were put */
+	uint64_t swept;   /* objects older than stamps up to this one are gone */
+	uint64_t dropped; /* and so are those stamps, up to this one */
+	uint64_t until;
+	enum stamping_phase phase;
+	uint8_t at[STAMPING_AT]; /* where the phase goes on, behind the incarnation */
+};
+
+#define USAGE_FIGURES 10
+
 struct usage {
 	uint32_t incarnation;
 	uint32_t uid;
 	bool flushed; /* on the reclaim list: first to go, and charged to nobody */
 	bool changed; /* since its row was written */
-	_Atomic uint64_t objects;
-	_Atomic uint64_t logical;    /* bytes of values */
-	_Atomic uint64_t leaf_bytes; /* of records and expiry rows, as LMDB counts them */
-	_Atomic uint64_t chunk_pages; /* of published objects */
-	uint64_t committed[4];        /* the four above as the last commit left them */
+	union {
+		struct {
+			_Atomic uint64_t objects;
+			_Atomic uint64_t logical; /* bytes of values */
+			/* of records, expiry rows and stamps, as LMDB counts them */
+			_Atomic uint64_t leaf_bytes;
+			_Atomic uint64_t chunk_pages; /* of published objects */
+			_Atomic uint64_t tagged;      /* objects with tags */
+			_Atomic uint64_t stamps;
+			/* Objects that went, why, since the start: of all incarnations that the
+			 * name has had. */
+			_Atomic uint64_t evicted;
+			_Atomic uint64_t expired;
+			_Atomic uint64_t invalidated;
+			_Atomic uint64_t flushed_objects;
+		};
+		_Atomic uint64_t figures[USAGE_FIGURES];
+	};
+	uint64_t committed[USAGE_FIGURES]; /* the figures as the last commit left them */
+	struct stamping stamping;
+	struct stamping committed_stamping;
+	/* Of the last sweep, CLOCK_MONOTONIC: when it began, and when the next may. */
+	uint64_t sweep_began_ns;
+	uint64_t sweep_next_ns;
+	/* Set by the loop: stamps above this number are kept, whatever they void. UINT64_MAX: none need be. */
+	_Atomic uint64_t keep_above;
 	bool committed_flushed;
 	bool stored;             /* some commit has left its row */
 	bool gone;               /* its last row goes with the present write */
@@ -41,6 +83,10 @@ struct usage {
 /* Additions and subtractions by the writer alone; subtracting stops at zero. */
 void usage_change(struct usage *usage, int64_t objects, int64_t logical,
 		  int64_t leaf_bytes, int64_t chunk_pages);
+/* The same for one figure of the usage. */
+void usage_shift(struct usage *usage, _Atomic uint64_t *figure, int64_t by);
+/* The objects that are left are flushed, and another usage goes on for the name: so do the figures of what went. */
+void usage_succeed(struct usage *usage, const struct usage *flushed);
 struct usage *usage_new(uint32_t incarnation, uint32_t uid, struct slice name);
 
 static inline uint64_t
@@ -85,10 +131,12 @@ struct namespace
 	uint32_t incarnation;
 	uint32_t uid;
 	uint64_t flushed_at; /* change number of the last flush */
+	uint64_t stamped; /* newest stamp of a tag: what is newer need not look for one */
 	/* counters of this start */
 	uint64_t hits;
 	uint64_t misses_absent;
 	uint64_t misses_expired;
+	uint64_t misses_invalidated;
 	uint64_t misses_refused; /* too old, or a version that was not wanted */
 	uint64_t stale_hits;
 	uint64_t waits;

@@ -48,11 +48,35 @@ account(struct objects *objects, const uint8_t *row_key, const struct record *re
 {
 	struct usage *usage = ledger_find(objects->ledger, be32_load(row_key));
 
-	if (usage)
-		usage_change(usage, sign, sign * (int64_t)record->length,
-			     sign * (int64_t)object_leaf_bytes(record, len),
-			     sign * (int64_t)chunk_pages(record->big_rows,
-							 record->small_rows));
+	if (!usage)
+		return;
+	usage_change(usage, sign, sign * (int64_t)record->length,
+		     sign * (int64_t)object_leaf_bytes(record, len),
+		     sign * (int64_t)chunk_pages(record->big_rows, record->small_rows));
+	if (record->tag_count)
+		usage_shift(usage, &usage->tagged, sign);
+}
+
+static void
+count_removal(struct objects *objects, const uint8_t *row_key, enum removal why)
+{
+	struct usage *usage = ledger_find(objects->ledger, be32_load(row_key));
+
+	if (!usage)
+		return;
+	switch (why) {
+	case REMOVED_ASKED:
+		break;
+	case REMOVED_EVICTED:
+		usage_shift(usage, &usage->evicted, 1);
+		break;
+	case REMOVED_EXPIRED:
+		usage_shift(usage, &usage->expired, 1);
+		break;
+	case REMOVED_INVALIDATED:
+		usage_shift(usage, &usage->invalidated, 1);
+		break;
+	}
 }
 
 int
@@ -165,7 +189,7 @@ object_put(struct objects *objects, const uint8_t row_key[static ROW_KEY_SIZE],
 
 int
 object_remove(struct objects *objects, const uint8_t row_key[static ROW_KEY_SIZE],
-	      struct slice stored)
+	      struct slice stored, enum removal why)
 {
 	struct record record;
 	uint8_t key[ROW_KEY_SIZE];
@@ -177,6 +201,7 @@ object_remove(struct objects *objects, const uint8_t row_key[static ROW_KEY_SIZE
 		if (record.armed_ms)
 			RETURN_IF_FAILED(disarm(objects, key, record.armed_ms));
 	}
+	count_removal(objects, key, why);
 	objects->leaf_touches++;
 	return write_delete(objects->write, STORE_RECORDS, slice(key, sizeof(key)));
 }

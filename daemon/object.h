@@ -23,6 +23,14 @@ enum listed {
 	LISTED_UNLINKED = 2,   /* no record names it any more */
 };
 
+/* Why an object goes. What is flushed was counted when it was. */
+enum removal {
+	REMOVED_ASKED, /* deleted, or flushed */
+	REMOVED_EVICTED,
+	REMOVED_EXPIRED,
+	REMOVED_INVALIDATED,
+};
+
 /* The writer's hands during one write. */
 struct objects {
 	struct write *write;
@@ -42,7 +50,7 @@ int object_put(struct objects *objects, const uint8_t row_key[static ROW_KEY_SIZ
 
 /* Removes the object that the stored record describes. record may be inside the map. */
 int object_remove(struct objects *objects, const uint8_t row_key[static ROW_KEY_SIZE],
-		  struct slice stored);
+		  struct slice stored, enum removal why);
 
 /* The time at which an object's row may go: past its stale window. */
 uint64_t object_due_ms(const struct record *record);

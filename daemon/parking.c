@@ -7,7 +7,7 @@
 #include "daemon/log.h"
 
 /* The slices that the op borrows from its caller. */
-#define BORROWED_MAX 4
+#define BORROWED_MAX 4 /* of OP_PUT and OP_SCAN */
 
 static unsigned
 find_borrowed(struct op *op, struct slice *ret_borrowed[static BORROWED_MAX])
@@ -19,6 +19,8 @@ find_borrowed(struct op *op, struct slice *ret_borrowed[static BORROWED_MAX])
 		return 0;
 	ret_borrowed[count++] = &op_target(op)->key;
 	ret_borrowed[count++] = &op_target(op)->namespace;
+	if (op->kind == OP_PUT || op->kind == OP_PUBLISH)
+		ret_borrowed[count++] = &op->put.tags;
 	if (op->kind == OP_PUT)
 		ret_borrowed[count++] = &op->value;
 	if (op->kind == OP_SCAN) {
@@ -229,6 +231,7 @@ op_wait_for_reader(struct cache *cache, struct op *op, bool value_wanted,
 	}
 	cache->counts.cold_reads++;
 	job->value_wanted = value_wanted;
+	job->stamped = op->namespace->stamped;
 	memcpy(job->row_key, op->row_key, ROW_KEY_SIZE);
 	core_submit_job(cache, job);
 	return CACHE_LATER;

@@ -130,7 +130,7 @@ static bool
 has_row(const struct change *change)
 {
 	return change->kind == CHANGE_PUT || change->kind == CHANGE_DELETE ||
-	       change->kind == CHANGE_PUBLISH;
+	       change->kind == CHANGE_PUBLISH || change->kind == CHANGE_STAMP;
 }
 
 static void

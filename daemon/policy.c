@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/stamp.h"
 #include "proto/bytes.h"
 
 #define HALF_LIFE_S 60.0
@@ -137,7 +138,8 @@ benefit_us(struct policy *policy, const struct record *record)
 static void
 appraise(struct policy *policy, const struct objects *objects,
 	 const struct recency *recency, double leaf_factor, const uint8_t *row_key,
-	 struct slice row, const struct record *record, struct candidate *ret)
+	 struct slice row, const struct record *record, bool is_void,
+	 struct candidate *ret)
 {
 	struct recency_use use = recency_look(recency, row_key);
 	uint64_t last_s = use.frequency ? use.last_s : record->created_ms / 1000;
@@ -152,7 +154,7 @@ appraise(struct policy *policy, const struct objects *objects,
 		chunk_pages(record->big_rows, record->small_rows) * PAGE_SIZE_BYTES;
 	ret->value = uses * benefit_us(policy, record) /
 		     ((double)ret->charged * (idle_s + HALF_LIFE_S));
-	if (record_over(record, objects->now_ms))
+	if (record_over(record, objects->now_ms) || is_void)
 		ret->value = -1;
 }
 
@@ -160,9 +162,10 @@ appraise(struct policy *policy, const struct objects *objects,
  * past the last row. */
 static int
 sample(struct policy *policy, struct objects *objects, const struct recency *recency,
-       double leaf_factor, uint32_t incarnation, struct candidate *to,
+       double leaf_factor, const struct usage *usage, struct candidate *to,
        unsigned *ret_count)
 {
+	uint32_t incarnation = usage->incarnation;
 	uint8_t point[ROW_KEY_SIZE];
 	struct record record;
 	struct slice key, row;
@@ -175,6 +178,8 @@ sample(struct policy *policy, struct objects *objects, const struct recency *rec
 	found = write_seek(objects->write, STORE_RECORDS, slice(point, sizeof(point)),
 			   &key, &row);
 	while (*ret_count < POLICY_RUN) {
+		int is_void;
+
 		if (found < 0)
 			return found;
 		if (found == STORE_MISS || key.len != ROW_KEY_SIZE ||
@@ -187,9 +192,13 @@ sample(struct policy *policy, struct objects *objects, const struct recency *rec
 					   slice(point, sizeof(point)), &key, &row);
 			continue;
 		}
-		if (record_read(row, &record))
+		if (record_read(row, &record)) {
+			is_void = stamp_voids(objects->write, usage, &record);
+			if (is_void < 0)
+				return is_void;
 			appraise(policy, objects, recency, leaf_factor, key.data, row,
-				 &record, &to[(*ret_count)++]);
+				 &record, is_void == STORE_HIT, &to[(*ret_count)++]);
+		}
 		found = write_next(objects->write, STORE_RECORDS, &key, &row);
 	}
 	return STORE_HIT;
@@ -207,6 +216,7 @@ by_value(const void *a, const void *b)
 static int
 evict(struct objects *objects, const struct candidate *victim)
 {
+	enum removal why = REMOVED_EVICTED;
 	struct slice stored;
 	struct record record;
 	int found = write_get(objects->write, STORE_RECORDS,
@@ -216,7 +226,11 @@ evict(struct objects *objects, const struct candidate *victim)
 		return found;
 	if (!record_read(stored, &record) || record.version != victim->version)
 		return STORE_MISS;
-	return object_remove(objects, victim->row_key, stored);
+	if (record_over(&record, objects->now_ms))
+		why = REMOVED_EXPIRED;
+	else if (victim->value < 0)
+		why = REMOVED_INVALIDATED;
+	return object_remove(objects, victim->row_key, stored, why);
 }
 
 struct round {
@@ -227,17 +241,16 @@ struct round {
 /* Candidates of one namespace, worst first. A neighbour that is pooled already is not taken twice. */
 static int
 gather(struct policy *policy, struct objects *objects, const struct recency *recency,
-       double leaf_factor, uint32_t incarnation, struct round *round)
+       double leaf_factor, const struct usage *usage, struct round *round)
 {
 	struct candidate run[POLICY_RUN];
 	unsigned count = 0;
-	int done =
-		sample(policy, objects, recency, leaf_factor, incarnation, run, &count);
+	int done = sample(policy, objects, recency, leaf_factor, usage, run, &count);
 
 	round->count = 0;
 	if (done < 0)
 		return done;
-	if (policy->pool_incarnation == incarnation) {
+	if (policy->pool_incarnation == usage->incarnation) {
 		memcpy(round->all, policy->pool,
 		       policy->pooled * sizeof(policy->pool[0]));
 		round->count = policy->pooled;
@@ -293,8 +306,13 @@ policy_evict(struct policy *policy, struct objects *objects,
 		usage = choose_namespace(policy, objects->ledger, tenant, leaf_factor);
 		if (!usage)
 			break;
-		done = gather(policy, objects, recency, leaf_factor, usage->incarnation,
-			      &round);
+		if (stamp_prevail(usage)) {
+			done = stamp_cover(objects->write, usage);
+			objects->leaf_touches++;
+			if (done < 0)
+				return done;
+		}
+		done = gather(policy, objects, recency, leaf_factor, usage, &round);
 		if (done < 0)
 			return done;
 		while (taken < round.count && taken < POLICY_TAKE && freed < bytes &&

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/stamp.h"
 #include "proto/bytes.h"
 
 struct readers {
@@ -156,6 +157,17 @@ major_faults(void)
 	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_majflt;
 }
 
+/* The newest stamp of the record's tags, if it may be one that counts. */
+static int
+find_stamp(struct snapshot *snapshot, const struct read_job *job,
+	   const struct record *record, uint64_t *ret_stamp)
+{
+	*ret_stamp = 0;
+	if (!record->tag_count || record->version > job->stamped)
+		return STORE_HIT;
+	return stamp_newest(snapshot, record->tags, record->tag_count, ret_stamp);
+}
+
 static int
 read_object(struct snapshot *snapshot, struct read_job *job)
 {
@@ -173,8 +185,11 @@ read_object(struct snapshot *snapshot, struct read_job *job)
 		return STORE_DAMAGED;
 	memcpy(job->record, row.data, row.len);
 	job->record_len = row.len;
-	if (!job->value_wanted || !(record.flags & RECORD_CHUNKED) ||
-	    record.length > READER_WHOLE_MAX)
+	found = find_stamp(snapshot, job, &record, &job->stamp);
+	if (found < 0)
+		return found;
+	if (!job->value_wanted || job->stamp >= record.version ||
+	    !(record.flags & RECORD_CHUNKED) || record.length > READER_WHOLE_MAX)
 		return STORE_HIT;
 	job->value_len = record.length;
 	return reader_assemble(snapshot, &record, ROWS_FETCH, &job->value);
@@ -214,6 +229,22 @@ read_part(struct snapshot *snapshot, struct read_job *job)
 	return done == STORE_HIT && job->value_len == 0 ? STORE_DAMAGED : done;
 }
 
+/* Is there an object in this row, and does it count? STORE_HIT, STORE_MISS or an error. */
+static int
+look_at(struct snapshot *snapshot, const struct read_job *job, struct slice key,
+	struct slice row, struct record *ret_record)
+{
+	uint64_t stamp;
+	int done;
+
+	if (!record_sound(row, key.data) || !record_read(row, ret_record))
+		return STORE_MISS;
+	done = find_stamp(snapshot, job, ret_record, &stamp);
+	if (done < 0)
+		return done;
+	return stamp >= ret_record->version ? STORE_MISS : STORE_HIT;
+}
+
 static int
 scan(struct snapshot *snapshot, struct read_job *job)
 {
@@ -225,11 +256,16 @@ scan(struct snapshot *snapshot, struct read_job *job)
 
 	job->more = false;
 	for (unsigned looked = 0; found == STORE_HIT; looked++) {
+		int there = STORE_MISS;
+
 		if (key.len != ROW_KEY_SIZE || be32_load(key.data) != incarnation)
 			return STORE_HIT;
+		if (looked < READER_SCAN_LOOK)
+			there = look_at(snapshot, job, key, row, &record);
+		if (there < 0)
+			return there;
 		if (looked == READER_SCAN_LOOK ||
-		    (record_sound(row, key.data) && record_read(row, &record) &&
-		     !job->visit(job->owner, key.data, &record))) {
+		    (there == STORE_HIT && !job->visit(job->owner, key.data, &record))) {
 			memcpy(job->row_key, key.data, ROW_KEY_SIZE);
 			job->more = true;
 			return STORE_HIT;

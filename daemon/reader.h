@@ -40,6 +40,10 @@ struct read_job {
 
 	uint8_t row_key[ROW_KEY_SIZE];
 	bool value_wanted;
+	uint64_t
+		stamped; /* READ_OBJECT, READ_SCAN: what is newer has no newer stamp in the store */
+	uint64_t
+		stamp; /* READ_OBJECT: the newest of the record's tags in the store, 0: none */
 	uint64_t object_id;
 	uint32_t
 		index; /* READ_PART: first row; then the one after the last that was read */
@@ -50,7 +54,8 @@ struct read_job {
 	uint8_t (*row_keys)[ROW_KEY_SIZE];
 	size_t key_count;
 
-	/* READ_SCAN: called in the reader for each record; false ends the job before this row. */
+	/* READ_SCAN: called in the reader for each record that no stamp voids; false ends the job before this
+	 * row. */
 	bool (*visit)(void *owner, const uint8_t *row_key, const struct record *record);
 	bool more; /* READ_SCAN: row_key is where to go on */
 

@@ -1,6 +1,7 @@
 /* reclaim.c - the reclaim list and flushed ranges. Writer thread; owns nothing. */
 #include "daemon/reclaim.h"
 
+#include "daemon/stamp.h"
 #include "proto/bytes.h"
 
 struct listing {
@@ -176,12 +177,40 @@ remove_range(struct objects *objects, uint32_t incarnation, unsigned most,
 			return found;
 		if (key.len != ROW_KEY_SIZE || be32_load(key.data) != incarnation)
 			return STORE_MISS;
-		done = object_remove(objects, key.data, row);
+		done = object_remove(objects, key.data, row, REMOVED_ASKED);
 		if (done < 0)
 			return done;
 		(*ret_removed)++;
 	}
 	return STORE_HIT;
+}
+
+/* The same for its stamps, which nothing is left for. */
+static int
+remove_stamps(struct objects *objects, struct usage *usage, unsigned most,
+	      unsigned *ret_removed)
+{
+	uint8_t first[ROW_KEY_SIZE] = { 0 };
+	struct slice key, row;
+	int found;
+
+	be32_store(first, usage->incarnation);
+	found = write_seek(objects->write, STORE_STAMPS, slice(first, sizeof(first)),
+			   &key, &row);
+	while (found == STORE_HIT) {
+		int done;
+
+		if (key.len != ROW_KEY_SIZE || be32_load(key.data) != usage->incarnation)
+			return STORE_MISS;
+		if (*ret_removed >= most)
+			return STORE_HIT;
+		done = stamp_delete_here(objects->write, usage);
+		if (done < 0)
+			return done;
+		(*ret_removed)++;
+		found = write_next(objects->write, STORE_STAMPS, &key, &row);
+	}
+	return found;
 }
 
 int
@@ -196,6 +225,8 @@ reclaim_flushed(struct objects *objects, unsigned most, unsigned *ret_removed)
 		if (!usage->flushed || usage->gone)
 			continue;
 		more = remove_range(objects, usage->incarnation, most, ret_removed);
+		if (more == STORE_MISS)
+			more = remove_stamps(objects, usage, most, ret_removed);
 		if (more < 0)
 			return more;
 		if (more == STORE_HIT)

@@ -28,14 +28,13 @@ struct reclaim {
 
 #define RECLAIM_PAGES_MAX 4096 /* per commit */
 #define RECLAIM_LOOK_MAX 256   /* list rows looked at per commit */
-#define RECLAIM_ROWS_MAX 2048  /* records of flushed incarnations per commit */
 
 /* Frees at most `pages` chunk pages. *ret_freed counts them. Returns STORE_HIT or an error. */
 int reclaim_chunks(struct reclaim *reclaim, struct objects *objects,
 		   const struct reclaim_limits *limits, uint64_t pages,
 		   uint64_t *ret_freed);
 
-/* Removes at most `most` rows of flushed incarnations; *ret_removed counts them. */
+/* Removes at most `most` rows of flushed incarnations, records and stamps; *ret_removed counts them. */
 int reclaim_flushed(struct objects *objects, unsigned most, unsigned *ret_removed);
 
 /* True if anything is flushed and not yet gone. */

@@ -203,6 +203,27 @@ record_read(struct slice bytes, struct record *ret_record)
 }
 
 void
+stamp_write(uint64_t number, const uint8_t tag_key[static RECORD_TAG_SIZE],
+	    uint8_t to[static STAMP_ROW_SIZE])
+{
+	le64_store(to, number);
+	record_seal(to, STAMP_ROW_SIZE, tag_key);
+}
+
+bool
+stamp_read(struct slice row, const uint8_t tag_key[static RECORD_TAG_SIZE],
+	   uint64_t *ret_number)
+{
+	const uint8_t *at = row.data;
+
+	if (row.len != STAMP_ROW_SIZE ||
+	    le64_load(at + 8) != checksum(at, 8, row_seed(tag_key)))
+		return false;
+	*ret_number = le64_load(at);
+	return true;
+}
+
+void
 chunk_key(uint64_t object_id, uint32_t index, uint8_t to[static CHUNK_KEY_SIZE])
 {
 	be64_store(to, object_id);

@@ -7,6 +7,7 @@
  *           [EXPIRES: expires ms, stale-until ms, TTL ms, armed ms (8 each)]
  *           [CHUNKED: object id, length, stored length (8 each), big rows, small rows (4 each)]
  *           tags (16 each) | key | value (unless CHUNKED) | checksum (8)
+ *   stamp:  0 number (8) | checksum (8)
  *   chunk:  0 object id (8) | 8 index (4) | 12 payload length (4) | payload | padding | checksum (8)
  *
  * The checksum is XXH3-64 (xxHash 0.8) over all before it, seeded with the row's key, so that a row that
@@ -32,7 +33,8 @@
 #define RECORD_CHUNKS 32
 #define RECORD_CHECKSUM 8
 #define RECORD_TAGS_MAX 16
-#define RECORD_TAG_SIZE 16
+#define RECORD_TAG_SIZE ROW_KEY_SIZE
+#define STAMP_ROW_SIZE 16
 
 /* Chunk rows fill whole pages: n * 4,096 - 16 bytes of LMDB's page header. */
 #define CHUNK_BIG_PAGES 16
@@ -106,6 +108,13 @@ record_over(const struct record *record, uint64_t now_ms)
 {
 	return record_expired(record, now_ms) && record->stale_until_ms <= now_ms;
 }
+
+/* The row of a tag: the number with which it was invalidated. */
+void stamp_write(uint64_t number, const uint8_t tag_key[static RECORD_TAG_SIZE],
+		 uint8_t to[static STAMP_ROW_SIZE]);
+/* False if it is not this tag's sound row. */
+bool stamp_read(struct slice row, const uint8_t tag_key[static RECORD_TAG_SIZE],
+		uint64_t *ret_number);
 
 /* Chunk rows. */
 void chunk_key(uint64_t object_id, uint32_t index, uint8_t to[static CHUNK_KEY_SIZE]);

@@ -356,8 +356,10 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 	}
 	lease_flushed(cache->leases, namespace->incarnation, incarnation, cache->now_ns);
 	change->old_incarnation = namespace->incarnation;
+	change->usage->keep_above = usage_figure(&namespace->usage->keep_above);
 	namespace->incarnation = incarnation;
 	namespace->usage = change->usage;
+	namespace->stamped = 0;
 	core_accept(cache, change, NULL);
 	cache->counts.flushes++;
 	if (ack == ACK_MEMORY)

@@ -17,9 +17,13 @@
 #include "daemon/datadir.h"
 #include "daemon/log.h"
 #include "proto/bytes.h"
+#include "proto/tag.h"
 
 #define STORE_READERS_MAX 64
 #define STORE_FILE "/data.mdb"
+
+/* What is hashed of a tag begins with this byte, with which neither UTF-8 nor a typed key does. */
+#define NO_KEY 0x80
 
 /* Row keys begin with an incarnation below 0xff000000, so these names cannot be one. */
 static const char *const table_names[STORE_TABLES] = {
@@ -30,6 +34,8 @@ static const char *const table_names[STORE_TABLES] = {
 			 "expiry",
 	[STORE_SYSTEM] = "\xff"
 			 "system",
+	[STORE_STAMPS] = "\xff"
+			 "stamps",
 };
 
 int
@@ -126,6 +132,7 @@ open_tables(struct store *store)
 	if (code)
 		return code;
 	mdb_set_compare(txn, store->tables[STORE_RECORDS], compare_rows);
+	mdb_set_compare(txn, store->tables[STORE_STAMPS], compare_rows);
 	return mdb_txn_commit(txn);
 }
 
@@ -213,6 +220,17 @@ store_row_key(const struct store *store, uint32_t incarnation, struct slice key,
 	be32_store(ret_row_key, incarnation);
 	be64_store(ret_row_key + 4, hash.low64);
 	be32_store(ret_row_key + 12, (uint32_t)hash.high64);
+}
+
+void
+store_tag_key(const struct store *store, uint32_t incarnation, struct slice tag,
+	      uint8_t ret_tag_key[static RECORD_TAG_SIZE])
+{
+	uint8_t named[1 + TAG_MAX] = { NO_KEY };
+
+	CHECK(tag.len <= TAG_MAX);
+	memcpy(named + 1, tag.data, tag.len);
+	store_row_key(store, incarnation, slice(named, 1 + tag.len), ret_tag_key);
 }
 
 uint64_t

@@ -18,6 +18,7 @@ enum store_table {
 	STORE_CHUNKS, /* object id, index -> chunk row */
 	STORE_EXPIRY, /* armed ms, row key -> nothing */
 	STORE_SYSTEM, /* a letter and a key -> namespaces, the reclaim list, identity, clock */
+	STORE_STAMPS, /* tag key -> when the tag was invalidated */
 	STORE_TABLES,
 };
 
@@ -48,6 +49,9 @@ void store_set_secret(struct store *store,
 /* incarnation (big-endian), then 96 bits of the keyed hash of the key (XXH3-128). */
 void store_row_key(const struct store *store, uint32_t incarnation, struct slice key,
 		   uint8_t ret_row_key[static ROW_KEY_SIZE]);
+/* The same of a tag of at most TAG_MAX bytes; no key has the hash of a tag by design. */
+void store_tag_key(const struct store *store, uint32_t incarnation, struct slice tag,
+		   uint8_t ret_tag_key[static RECORD_TAG_SIZE]);
 
 uint64_t store_map_size(const struct store *store);
 /* Bytes of the file that are in use or were: it never shrinks. */
@@ -107,7 +111,7 @@ int write_next(struct write *write, enum store_table table, struct slice *ret_ke
 int write_delete_here(struct write *write, enum store_table table);
 
 struct store_pages {
-	uint64_t leaf;  /* leaf and branch pages of records and of the expiry index */
+	uint64_t leaf;  /* leaf and branch pages of records, expiry index and stamps */
 	uint64_t chunk; /* all pages of the chunk rows */
 	uint64_t other; /* system rows and LMDB's own list of free pages */
 };

@@ -17,6 +17,7 @@ struct upload {
 	struct change *filling; /* the part that gathers; room for READER_PART_MAX */
 	uint8_t key[KEY_MAX];
 	char name[NAMESPACE_NAME_MAX];
+	uint8_t tags[]; /* as long as they are */
 };
 
 uint64_t
@@ -58,7 +59,7 @@ upload_open(struct cache *cache, const struct put *put, uint64_t length,
 			cache->lost ? ERROR_SHUTTING_DOWN : ERROR_DISK_FULL, 0, NULL);
 		return NULL;
 	}
-	upload = malloc(sizeof(*upload));
+	upload = malloc(sizeof(*upload) + put->tags.len);
 	if (!upload) {
 		*ret_answer = answer_error(ERROR_NO_MEMORY, 0, NULL);
 		return NULL;
@@ -71,6 +72,9 @@ upload_open(struct cache *cache, const struct put *put, uint64_t length,
 		slice(memcpy(upload->name, put->target.namespace.data,
 			     put->target.namespace.len),
 		      put->target.namespace.len);
+	if (put->tags.len)
+		memcpy(upload->tags, put->tags.data, put->tags.len);
+	upload->put.tags.data = upload->tags;
 	upload->put.payer = payer_hold(put->payer);
 	upload->next = cache->uploads;
 	cache->uploads = upload;

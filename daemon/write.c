@@ -197,7 +197,8 @@ write_pages(struct write *write, struct store_pages *ret_pages)
 	const MDB_dbi *tables = write->store->tables;
 
 	ret_pages->leaf = pages_of(write, tables[STORE_RECORDS]) +
-			  pages_of(write, tables[STORE_EXPIRY]);
+			  pages_of(write, tables[STORE_EXPIRY]) +
+			  pages_of(write, tables[STORE_STAMPS]);
 	ret_pages->chunk = pages_of(write, tables[STORE_CHUNKS]);
 	ret_pages->other = pages_of(write, tables[STORE_SYSTEM]) + pages_of(write, 0);
 }

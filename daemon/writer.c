@@ -16,6 +16,7 @@
 #include "daemon/pace.h"
 #include "daemon/reclaim.h"
 #include "daemon/room.h"
+#include "daemon/sweep.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
@@ -25,6 +26,11 @@
 #define STALL_NS (5 * NS_PER_MS)
 #define STALLS_MAX 200
 #define EXPIRE_MAX 1024 /* expiry rows per commit */
+/* Rows of flushed namespaces and invalidated tags per commit; beside changes, which somebody may wait for, fewer,
+ * but more than those changes can add. */
+#define TIDY_MAX 2048
+#define TIDY_MIN 256
+#define TIDY_PER_CHANGE 2
 /* The highest number given out is saved beside the store, and evictions are said, this often. */
 #define MINUTE_NS (60 * NS_PER_S)
 /* Changes applied between two looks at the clock. */
@@ -65,6 +71,7 @@ struct writer {
 	struct change *todo_last;
 	struct arrivals arrivals;
 	struct reclaim reclaim;
+	struct sweep sweep;
 	struct room room;
 	struct pace pace;
 	struct progress progress;
@@ -180,6 +187,7 @@ struct batch {
 	struct room_evicted evicted;
 	uint64_t reclaimed;
 	unsigned unflushed; /* rows of flushed incarnations removed */
+	struct swept swept;
 	uint64_t began_ns;
 };
 
@@ -196,7 +204,8 @@ static bool
 batch_empty(const struct batch *batch)
 {
 	return !batch->changes && !batch->expired && !batch->evicted.objects &&
-	       !batch->reclaimed && !batch->unflushed && !batch->objects.leaf_touches;
+	       !batch->reclaimed && !batch->unflushed && !batch->swept.moved &&
+	       !batch->objects.leaf_touches;
 }
 
 /* Of a change and all that belong to its transaction. */
@@ -276,16 +285,25 @@ take_limits(struct writer *writer, struct reclaim_limits *ret)
 	qsort(writer->pinned_copy, ret->pinned_count, sizeof(uint64_t), compare_ids);
 }
 
+static unsigned
+most_tidied(const struct batch *batch)
+{
+	return batch->changes ? TIDY_MIN + TIDY_PER_CHANGE * batch->changes : TIDY_MAX;
+}
+
 /* Frees what nobody can reach: always a little, all that a commit may when room is short. */
 static int
 tidy(struct writer *writer, struct batch *batch)
 {
 	struct reclaim_limits limits;
+	unsigned most = most_tidied(batch);
 	int done = expiry_sweep(&batch->objects, EXPIRE_MAX, &batch->expired);
 
 	if (done >= 0)
-		done = reclaim_flushed(&batch->objects, RECLAIM_ROWS_MAX,
-				       &batch->unflushed);
+		done = reclaim_flushed(&batch->objects, most, &batch->unflushed);
+	if (done >= 0 && batch->unflushed < most)
+		done = sweep_slice(&writer->sweep, &batch->objects,
+				   most - batch->unflushed, &batch->swept);
 	if (done < 0 || batch->objects.listed_pages == 0)
 		return done;
 	take_limits(writer, &limits);
@@ -372,6 +390,7 @@ settle(struct writer *writer, struct batch *batch, uint64_t txn)
 	COUNT(evicted, batch->evicted.objects);
 	COUNT(evicted_bytes, batch->evicted.bytes);
 	COUNT(expired, batch->expired);
+	COUNT(invalidated, batch->swept.objects);
 	COUNT(reclaimed_pages, batch->reclaimed);
 	raise_to(&writer->counts.longest_commit_ns, took_ns);
 	show_room(writer);

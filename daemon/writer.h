@@ -31,6 +31,7 @@ struct writer_counts {
 	_Atomic uint64_t evicted;
 	_Atomic uint64_t evicted_bytes;
 	_Atomic uint64_t expired;
+	_Atomic uint64_t invalidated; /* their room is back */
 	_Atomic uint64_t reclaimed_pages;
 	_Atomic uint64_t map_full;
 	_Atomic uint64_t disk_full;

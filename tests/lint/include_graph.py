@@ -21,15 +21,16 @@ LEVELS = [
     {"store_lmdb"},  # the inside of the store, for its own parts
     {"snapshot", "store", "write"},
     {"identity", "namespace"},
+    {"stamp"},
     {"change", "object"},
-    {"apply", "expiry", "policy", "reclaim"},
+    {"apply", "expiry", "policy", "reclaim", "sweep"},
     {"room"},
     {"lease_core"},  # the inside of the leases, for their own parts
     {"entry", "lease", "peer", "waiter", "pending", "reader", "writer"},
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
-    {"cache", "bundling", "counting", "decide", "leasing", "listing", "lookup", "parking",
-     "request", "startup", "transfer"},
+    {"cache", "bundling", "counting", "decide", "invalidate", "leasing", "listing", "lookup",
+     "parking", "request", "startup", "transfer"},
     {"counters", "input", "listener", "notify", "place", "settings", "stream", "watch"},
     {"handover", "outbox"},
     {"session"},
@@ -48,7 +49,8 @@ LEVELS = [
 ]
 # The parts behind a front door see it as well.
 PARTS = {
-    "daemon/cache.h": {"cache_core", "bundling", "counting", "decide", "leasing", "listing", "lookup", "parking",
+    "daemon/cache.h": {"cache_core", "bundling", "counting", "decide", "invalidate", "leasing", "listing",
+                       "lookup", "parking",
                        "request", "startup", "transfer"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},
@@ -64,7 +66,7 @@ PROTO_USERS = {"cache", "cache_core", "request", "transfer", "counters", "stream
                "reply", "call", "put", "batch", "gather", "dispatch", "conn", "intake", "conns",
                "handover", "server", "main"}
 PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key.h",
-                "proto/slice.h"}
+                "proto/slice.h", "proto/tag.h"}
 
 # Foreign header -> the only files that may include it.
 FOREIGN = {
