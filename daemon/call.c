@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "proto/key.h"
+#include "proto/tag.h"
 
 void
 call_refuse(const struct call *call, enum error error, uint64_t detail, const char *text)
@@ -101,6 +102,16 @@ bool
 call_check_ack(struct call *call)
 {
 	return call_check_choice(call, FIELD_ACK, call->message.ack, ACK_DISK);
+}
+
+bool
+call_check_tags(struct call *call)
+{
+	if (tags_count(call->message.tags))
+		return true;
+	call_refuse(call, ERROR_BAD_REQUEST, 0,
+		    "TAGS must be 1 to 16 tags of 1 to 255 bytes");
+	return false;
 }
 
 enum ack

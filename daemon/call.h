@@ -34,6 +34,7 @@ bool call_check_ttl(struct call *call);
 bool call_check_choice(struct call *call, enum field field, uint64_t value,
 		       uint64_t highest);
 bool call_check_ack(struct call *call);
+bool call_check_tags(struct call *call);
 
 /* What ACK says, or else this. */
 enum ack call_ack_or(const struct call *call, enum ack initial);

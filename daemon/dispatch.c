@@ -183,6 +183,16 @@ do_flush(struct call *call)
 }
 
 static void
+do_invalidate(struct call *call)
+{
+	if (!call_check_namespace(call) || !call_check_tags(call) ||
+	    !call_check_ack(call))
+		return;
+	CALL_ASK(call, REPLY_STATUS, cache_invalidate, call->session->all->cache,
+		 &call->target, call->message.tags, call_ack_or(call, ACK_DISK));
+}
+
+static void
 do_scan(struct call *call)
 {
 	const struct message *message = &call->message;
@@ -230,6 +240,7 @@ static void (*const commands[])(struct call *) = {
 	[COMMAND_SYNC] = do_sync,     [COMMAND_RELEASE] = do_release,
 	[COMMAND_RESUME] = do_resume, [COMMAND_TAKE] = do_take,
 	[COMMAND_INCR] = do_incr,     [COMMAND_BATCH] = batch_begin,
+	[COMMAND_INVALIDATE] = do_invalidate,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -112,7 +112,7 @@ look_at_tags(struct cache *cache, const struct op *op, struct found *ret)
 	if (!may_be_void(op, ret))
 		return FIND_NOW;
 	/* That the object is in memory says nothing of them. */
-	if (!core_inline_allowed(cache, false))
+	if (!op->warm && !core_inline_allowed(cache, false))
 		return FIND_COLD;
 	began_ns = clock_mono_ns();
 	if (stamp_newest(cache->snapshot, ret->record.tags, ret->record.tag_count,

@@ -255,6 +255,7 @@ op_wait_for_warmth(struct cache *cache, struct op *op, struct answer *ret_answer
 		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
 	}
 	cache->counts.cold_reads++;
+	job->stamped = op->namespace->stamped;
 	job->key_count = bundle_row_keys(cache, op, job->row_keys);
 	core_submit_job(cache, job);
 	return CACHE_LATER;

@@ -64,6 +64,8 @@ check_put(struct call *call)
 		call_refuse(call, ERROR_BAD_REQUEST, 0, "TOKEN must have 16 bytes");
 		return false;
 	}
+	if (message_has(message, FIELD_TAGS) && !call_check_tags(call))
+		return false;
 	if (message->codec > UINT32_MAX) {
 		call_refuse(call, ERROR_BAD_REQUEST, 0, "CODEC has more than 32 bits");
 		return false;
@@ -89,6 +91,7 @@ put_read(struct call *call, struct put *ret_put)
 		.tokened = message_has(message, FIELD_TOKEN),
 		.condition = (enum condition)message->condition,
 		.version = message->version,
+		.tags = message->tags,
 		.ack = call_ack_or(call, ACK_MEMORY),
 	};
 	if (ret_put->tokened)

@@ -200,11 +200,16 @@ static int
 warm(struct snapshot *snapshot, struct read_job *job)
 {
 	struct slice row;
+	struct record record;
+	uint64_t stamp;
 	int done = STORE_HIT;
 
-	for (size_t i = 0; i < job->key_count && done >= 0; i++)
+	for (size_t i = 0; i < job->key_count && done >= 0; i++) {
 		done = snapshot_get(snapshot, STORE_RECORDS,
 				    slice(job->row_keys[i], ROW_KEY_SIZE), &row);
+		if (done == STORE_HIT && record_read(row, &record))
+			done = find_stamp(snapshot, job, &record, &stamp);
+	}
 	return done < 0 ? done : STORE_HIT;
 }
 

@@ -41,7 +41,7 @@ struct read_job {
 	uint8_t row_key[ROW_KEY_SIZE];
 	bool value_wanted;
 	uint64_t
-		stamped; /* READ_OBJECT, READ_SCAN: what is newer has no newer stamp in the store */
+		stamped; /* READ_OBJECT, READ_SCAN, READ_WARM: what is newer has no newer stamp in the store */
 	uint64_t
 		stamp; /* READ_OBJECT: the newest of the record's tags in the store, 0: none */
 	uint64_t object_id;

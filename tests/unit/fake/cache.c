@@ -9,11 +9,15 @@
 
 #include "daemon/clock.h"
 #include "daemon/log.h"
+#include "proto/tag.h"
 
 #define OBJECTS_MAX 256
 #define HELD_MAX 8192
 
 struct fake fake;
+
+/* Enough for the tests that use it. */
+#define FAKE_TAGS_MAX 128
 
 struct object {
 	bool used;
@@ -25,6 +29,8 @@ struct object {
 	uint32_t codec;
 	uint8_t kind;
 	uint64_t version, ttl_ms, cost_us;
+	uint8_t tags[FAKE_TAGS_MAX];
+	size_t tags_len;
 };
 
 struct held {
@@ -53,6 +59,7 @@ struct upload {
 	uint8_t key[1024];
 	uint8_t *bytes;
 	size_t len;
+	uint8_t tags[FAKE_TAGS_MAX];
 };
 
 struct download {
@@ -451,6 +458,10 @@ store(struct cache *cache, const struct put *put, uint8_t *value, size_t len)
 	};
 	memcpy(object->name, put->target.namespace.data, put->target.namespace.len);
 	memcpy(object->key, put->target.key.data, put->target.key.len);
+	CHECK(put->tags.len <= FAKE_TAGS_MAX);
+	if (put->tags.len)
+		memcpy(object->tags, put->tags.data, put->tags.len);
+	object->tags_len = put->tags.len;
 	answer.version = object->version;
 	return answer;
 }
@@ -487,6 +498,10 @@ upload_open(struct cache *cache, const struct put *put, uint64_t length,
 	memcpy(upload->key, put->target.key.data, put->target.key.len);
 	upload->put.target.namespace = slice(upload->name, put->target.namespace.len);
 	upload->put.target.key = slice(upload->key, put->target.key.len);
+	CHECK(put->tags.len <= FAKE_TAGS_MAX);
+	if (put->tags.len)
+		memcpy(upload->tags, put->tags.data, put->tags.len);
+	upload->put.tags.data = upload->tags;
 	fake.uploads++;
 	return upload;
 }
@@ -685,6 +700,39 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 
 		if (!object->used || object->uid != target->uid ||
 		    !slice_equal(slice_text(object->name), target->namespace))
+			continue;
+		free(object->value);
+		*object = (struct object){ 0 };
+	}
+	return give(cache, &answer, later, ret_answer);
+}
+
+static bool
+has_one_of(const struct object *object, struct slice tags)
+{
+	struct slice mine, tag;
+	size_t at = 0;
+
+	while (tags_next(slice(object->tags, object->tags_len), &at, &mine))
+		for (size_t position = 0; tags_next(tags, &position, &tag);)
+			if (slice_equal(mine, tag))
+				return true;
+	return false;
+}
+
+int
+cache_invalidate(struct cache *cache, const struct target *target, struct slice tags,
+		 enum ack ack, const struct later *later, struct answer *ret_answer)
+{
+	struct answer answer = { .kind = ANSWER_DONE };
+
+	fake.last_ack = ack;
+	for (int i = 0; i < OBJECTS_MAX; i++) {
+		struct object *object = &cache->objects[i];
+
+		if (!object->used || object->uid != target->uid ||
+		    !slice_equal(slice_text(object->name), target->namespace) ||
+		    !has_one_of(object, tags))
 			continue;
 		free(object->value);
 		*object = (struct object){ 0 };
