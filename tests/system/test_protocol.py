@@ -533,6 +533,92 @@ def test_flush_empties_one_namespace(daemon, space):
     other.close()
 
 
+# ---- tags
+
+
+def tags(*names):
+    return b"".join(bytes([len(name)]) + name for name in names)
+
+
+def invalidate(space, *names, **fields):
+    reply = space("INVALIDATE", {"TAGS": tags(*names), **fields})
+    assert (reply.kind, reply.named) == (wire.REPLY, {"STATUS": 0}), reply
+
+
+@pytest.mark.parametrize("size", [0, 100, 1900, 5000, 200_000])
+def test_invalidating_a_tag_makes_all_that_carry_it_absent(space, size):
+    put(space, b"red", b"x" * size, TAGS=tags(b"red"))
+    put(space, b"both", b"x" * size, TAGS=tags(b"blue", b"red"))
+    put(space, b"blue", b"x" * size, TAGS=tags(b"blue"))
+    put(space, b"none", b"x" * size)
+    assert not absent(space, b"both")
+    invalidate(space, b"red", b"green")
+    assert [absent(space, key) for key in (b"red", b"both", b"blue", b"none")] == [True, True, False, False]
+    for kind in ("GET", "META", "DELETE", "TOUCH"):
+        assert space(kind, {"KEY": b"red"}).named["STATUS"] == 1
+    assert space("SCAN").named["COUNT"] == 2
+    expect_error(space("PUT", {"KEY": b"red", "CONDITION": 2}, b""), "ABSENT")
+    put(space, b"red", TAGS=tags(b"red"), CONDITION=1)
+    assert not absent(space, b"red")
+
+
+@pytest.mark.parametrize("ack", [1, 2])
+def test_an_invalidation_reaches_its_own_namespace_alone(daemon, space, ack):
+    other = daemon.peer()
+    put(space, TAGS=tags(b"red"))
+    other.ask("PUT", {"NAMESPACE": "tagged", "KEY": b"k", "TAGS": tags(b"red")}, b"x")
+    invalidate(space, b"red", ACK=ack)
+    assert absent(space)
+    assert other.ask("GET", {"NAMESPACE": "tagged", "KEY": b"k"}).body == b"x"
+    # Of a namespace that nobody has made yet, nothing is there anyway.
+    assert other.ask("INVALIDATE", {"NAMESPACE": "nobody", "TAGS": tags(b"red")}).named == {"STATUS": 0}
+    other.close()
+
+
+def test_sixteen_tags_of_255_bytes_are_taken(space):
+    names = [bytes([number]) * 255 for number in range(16)]
+    put(space, b"k" * 1023, b"x" * 3000, TAGS=tags(*names), TTL=100_000)
+    assert not absent(space, b"k" * 1023)
+    invalidate(space, *names)
+    assert absent(space, b"k" * 1023)
+
+
+@pytest.mark.parametrize("field", [b"", b"\0", b"\2a", b"\1a\0", b"\1a\5b", b"\xff" * 255, b"\1a" * 17],
+                         ids=["empty", "no byte", "short", "empty tag", "second short", "too long", "too many"])
+def test_a_list_of_tags_that_is_none_is_refused(space, field):
+    reply = space("INVALIDATE", {"TAGS": field})
+    expect_error(reply, "BAD_REQUEST")
+    assert reply.named["TEXT"] == "TAGS must be 1 to 16 tags of 1 to 255 bytes"
+    expect_error(space("PUT", {"KEY": b"k", "TAGS": field}, b""), "BAD_REQUEST")
+    assert absent(space)
+
+
+def test_invalidate_needs_tags(space):
+    expect_error(space("INVALIDATE"), "BAD_REQUEST")
+    expect_error(space("INVALIDATE", {"TAGS": tags(b"a"), "ACK": 3}), "UNSUPPORTED", 9)
+    expect_error(space("INVALIDATE", {"TAGS": tags(b"a"), "KEY": b"k"}), "UNSUPPORTED", 2)
+    expect_error(space("GET", {"KEY": b"k", "TAGS": tags(b"a")}), "UNSUPPORTED", 18)
+
+
+def test_an_acknowledged_invalidation_survives_kill_9():
+    own = peers.Daemon()
+    try:
+        peer = own.peer()
+        for number in range(300):
+            peer.ask("PUT", {"KEY": b"%d" % number, "TAGS": tags(b"odd" if number % 2 else b"even")}, b"x" * 100)
+        peer.ask("SYNC")
+        assert peer.ask("INVALIDATE", {"TAGS": tags(b"odd")}).named == {"STATUS": 0}
+        own.process.kill()
+        own.process.wait()
+        own.restart()
+        peer = own.peer()
+        there = [number for number in range(300)
+                 if peer.ask("GET", {"KEY": b"%d" % number}).named.get("STATUS") != 1]
+        assert there == list(range(0, 300, 2))
+    finally:
+        own.close()
+
+
 def test_sync_and_ping_have_empty_replies(peer):
     peer.ask("PUT", {"KEY": b"k"}, b"x")
     for kind in ("PING", "SYNC"):
