@@ -13,8 +13,9 @@ import time
 import pytest
 
 import harness
-from test_library_daemon import IF_ABSENT, Handle, byref, library, u32, u64  # noqa: F401
-from test_library_daemon import struct as c_struct
+from clibrary import Handle, byref, library, u32, u64  # noqa: F401
+from clibrary import struct as c_struct
+from test_library_daemon import IF_ABSENT
 from test_making_room import NEWER, NEWER_NUMBER, OLDER, OLDER_NUMBER, SELF
 
 BrineDaemon = c_struct("BrineDaemon", ("max_value", u64), ("epoch", u64), ("release", u32), ("uid", u32),
