@@ -20,14 +20,17 @@
  * library has no global state, starts no thread, prints nothing, installs no signal handler and raises
  * no SIGPIPE.
  *
- * Fork. A child notices by itself that it is one, drops the inherited connection without a byte sent on
- * it, and connects anew at its first call. Not so for an upload or download under way: only the process
- * that began it may go on with it. A process that may change its effective uid (root, CAP_SETUID, a
- * set-uid program) is checked with geteuid() at each call; any other cannot, and is spared the system call.
+ * Fork. A child notices by itself that it is one, drops the inherited connection without a byte sent on it,
+ * and connects anew at its first call. Not so for an upload or download under way: only the process that
+ * began it may go on with it. Leases stay with the process that was granted them. A process that may change
+ * its effective uid (root, CAP_SETUID, a set-uid program) is checked with geteuid() at each call; any other
+ * cannot, and is spared the system call.
  *
  * Memory. A handle holds about 150 KiB of address space, of which small values touch 8; on top of it come
- * the values that the caller asked for, each of the length that the daemon announced (pages are
- * touched only as bytes arrive), and nothing else. Units stand in names: _ms, _us; lengths are bytes. */
+ * the values that the caller asked for, each of the length that the daemon announced (pages are touched
+ * only as bytes arrive), while a batch is sent its encoding (at most 8 MiB, with brine_many() 2), while its
+ * answer is taken apart that too (at most 16 MiB), up to 1.2 KiB for each of at most 64 leases, and nothing
+ * else. Units stand in names: _ms, _us; lengths are bytes. */
 #ifndef BRINE_H
 #define BRINE_H
 
@@ -120,7 +123,8 @@ struct brine_options {
 	const char *namespace_name;
 	/* The longest silence while an answer is awaited, not the longest transfer: each byte that moves
 	 * starts it anew. 0: BRINE_TIMEOUT_MS; negative: for ever. Requests that wait for the disk (delete,
-	 * flush, sync, ack disk, streamed puts) have ten times as long. */
+	 * take, flush, invalidate, sync, ack disk, streamed puts) have ten times as long; how long those wait that
+	 * wait for a computation says brine_get_or_lease(). */
 	int64_t timeout_ms;
 	/* After a failure to connect, calls fail at once (microseconds) for so long before the next try.
 	 * 0: BRINE_RETRY_MS. */
@@ -147,8 +151,9 @@ struct brine_options {
  * Returns 0, -BRINE_ERROR_LOCAL_MEMORY, or -BRINE_ERROR_BAD_ARGUMENT (an overlong path, a relative
  * `daemon`, a namespace name that is empty or overlong).
  *
- * Under BRINE_DISABLE=1 every get, meta and scan of the handle is a miss, every put, delete, touch,
- * flush and sync is done without effect, ping and stats are -BRINE_ERROR_DISABLED, and no socket is touched. */
+ * Under BRINE_DISABLE=1 every get, meta, take and scan of the handle is a miss (with a lease: BRINE_LEASE_ALONE), every
+ * put, delete, touch, flush, invalidate, release, batch and sync is done without effect, ping, stats and incr are
+ * -BRINE_ERROR_DISABLED, and no socket is touched. */
 int brine_open(const struct brine_options *options, struct brine **ret_brine);
 
 /* Closes the connection and frees the handle; NULL is fine. End uploads, downloads and scans first. */
@@ -290,7 +295,8 @@ enum brine_condition {
 };
 
 enum brine_ack {
-	BRINE_ACK_DEFAULT = 0, /* memory for put and touch, disk for delete and flush */
+	/* Memory for put, touch, incr; disk for delete, take, flush, invalidate, and a batch that deletes. */
+	BRINE_ACK_DEFAULT = 0,
 	BRINE_ACK_MEMORY = 1,
 	BRINE_ACK_DISK = 2,
 };

@@ -72,11 +72,12 @@ def test_the_manual_names_only_functions_that_exist():
     assert set(re.findall(r"\.Fn (brine_\w+)", PAGE)) <= declared()
 
 
-MANUALS = re.search(r"\.Bd -literal\n(.*?)\.Ed", PAGE, re.DOTALL).group(1).replace("\\e", "\\")
+MANUALS = [code.replace("\\e", "\\")
+           for code in re.findall(r"\.Bd -literal\n(.*?)\.Ed", PAGE, re.DOTALL)]
 READMES = re.search(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1)
 
 
-def example(tmp_path, code=MANUALS):
+def example(tmp_path, code):
     if sanitized():
         pytest.skip("a plain program cannot be linked to a sanitized library")
     if not (BUILD / "brined").exists():
@@ -102,10 +103,11 @@ def wait_until_gone(pattern):
             continue
 
 
-def test_the_manuals_program_compiles_starts_a_daemon_and_finds_its_value_again(tmp_path):
+@pytest.mark.parametrize("number", range(len(MANUALS)))
+def test_the_manuals_program_compiles_starts_a_daemon_and_finds_its_value_again(number, tmp_path):
     if os.path.exists("/run/brine/brine.sock"):
         pytest.skip("this machine's own daemon would be asked")
-    program = example(tmp_path)
+    program = example(tmp_path, MANUALS[number])
     data = tmp_path / "data"
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "BRINE_DATA": str(data)}
     try:
