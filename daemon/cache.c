@@ -394,7 +394,7 @@ cache_wake(struct cache *cache)
 void
 cache_keep(struct keeper *keeper)
 {
-	change_keep((struct change *)keeper);
+	change_keep((struct change *)keeper, 1);
 }
 
 void

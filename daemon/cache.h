@@ -282,8 +282,7 @@ int cache_release(struct cache *cache, const struct target *target,
 		  const uint8_t token[static CACHE_TOKEN_SIZE], enum give_up why,
 		  struct answer *ret_answer);
 int cache_resume(struct cache *cache, const struct target *target, struct peer *peer,
-		 const uint8_t token[static CACHE_TOKEN_SIZE], uint64_t holder,
-		 struct answer *ret_answer);
+		 const uint8_t token[static CACHE_TOKEN_SIZE], struct answer *ret_answer);
 /* target.key is not used. */
 int cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 		const struct later *later, struct answer *ret_answer);

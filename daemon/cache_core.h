@@ -79,6 +79,7 @@ struct op {
 	bool waited; /* parked once already */
 	bool warm;   /* a reader has touched what it is about: no need to ask one again */
 	uint64_t wait_until_ns; /* OP_GET with a lease */
+	struct change *news;    /* what it waited for; borrowed */
 };
 
 struct scan_page {

@@ -33,9 +33,9 @@ struct change {
 	bool keeps_object; /* a touch: void unless the store still has this version */
 	bool with_next; /* this change and the one accepted after it are one: one transaction */
 	bool in_table;
-	bool settled;     /* it is nobody's any more but its keepers' */
-	unsigned keepers; /* who still send its value */
-	bool on_disk;     /* the loop has seen its commit */
+	bool settled;   /* it is nobody's any more but its keepers' */
+	size_t keepers; /* who still send its value */
+	bool on_disk;   /* the loop has seen its commit */
 	uint8_t row_key[ROW_KEY_SIZE];
 	uint64_t number; /* acceptance order, by one */
 	uint64_t accepted_ns;

@@ -281,14 +281,19 @@ void
 core_accept_value(struct cache *cache, struct namespace *namespace, struct change *change,
 		  struct payer *payer)
 {
-	uint8_t row_key[ROW_KEY_SIZE];
+	/* A value in its own memory stays there until all who waited for it have it, also when the change is
+	 * settled before that. */
+	void *news = change->value_len ? change : NULL;
+	size_t told;
 
-	memcpy(row_key, change->row_key, ROW_KEY_SIZE);
 	core_accept(cache, change, payer);
-	lease_published(cache->leases, row_key);
+	told = lease_published(cache->leases, change->row_key, news);
+	if (news)
+		change_keep(change, told);
 	cache->counts.puts++;
 	namespace->puts++;
-	recency_touch(cache->recency, row_key, (uint32_t)(cache->now_ms / MS_PER_S));
+	recency_touch(cache->recency, change->row_key,
+		      (uint32_t)(cache->now_ms / MS_PER_S));
 }
 
 static int

@@ -169,7 +169,7 @@ do_resume(struct call *call)
 	if (!call_check_target(call) || !check_token(call))
 		return;
 	cache_resume(call->session->all->cache, &call->target, call->session->peer,
-		     message->token.data, message->holder, &answer);
+		     message->token.data, &answer);
 	reply_answer(call->session, call->frame->id, REPLY_STATUS, &answer);
 }
 
@@ -232,14 +232,22 @@ do_sync(struct call *call)
 /* ---- requests */
 
 static void (*const commands[])(struct call *) = {
-	[COMMAND_HELLO] = do_hello,   [COMMAND_PING] = do_ping,
-	[COMMAND_GET] = do_get,       [COMMAND_PUT] = put_begin,
-	[COMMAND_DELETE] = do_delete, [COMMAND_TOUCH] = do_touch,
-	[COMMAND_META] = do_get,      [COMMAND_SCAN] = do_scan,
-	[COMMAND_FLUSH] = do_flush,   [COMMAND_STATS] = do_stats,
-	[COMMAND_SYNC] = do_sync,     [COMMAND_RELEASE] = do_release,
-	[COMMAND_RESUME] = do_resume, [COMMAND_TAKE] = do_take,
-	[COMMAND_INCR] = do_incr,     [COMMAND_BATCH] = batch_begin,
+	[COMMAND_HELLO] = do_hello,
+	[COMMAND_PING] = do_ping,
+	[COMMAND_GET] = do_get,
+	[COMMAND_PUT] = put_begin,
+	[COMMAND_DELETE] = do_delete,
+	[COMMAND_TOUCH] = do_touch,
+	[COMMAND_META] = do_get,
+	[COMMAND_SCAN] = do_scan,
+	[COMMAND_FLUSH] = do_flush,
+	[COMMAND_STATS] = do_stats,
+	[COMMAND_SYNC] = do_sync,
+	[COMMAND_RELEASE] = do_release,
+	[COMMAND_RESUME] = do_resume,
+	[COMMAND_TAKE] = do_take,
+	[COMMAND_INCR] = do_incr,
+	[COMMAND_BATCH] = batch_begin,
 	[COMMAND_INVALIDATE] = do_invalidate,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -115,6 +115,7 @@ lease_grant(struct leases *leases, struct lease *lease,
 			  now_ns + request->time_ns))
 		return false;
 	lease->state = HELD;
+	lease->end_ns = lease->deadline.place ? lease->deadline.at_ns : 0;
 	lease->token = (struct token){ leases->epoch, leases->number(leases->arg) };
 	lease->holder = request->holder;
 	lease_attach(lease, request->peer);
@@ -126,19 +127,20 @@ lease_grant(struct leases *leases, struct lease *lease,
 bool
 lease_pass(struct leases *leases, struct lease *lease, uint64_t now_ns)
 {
-	struct waiter *first = lease->computing.first;
+	struct waiter *first;
 
 	lease_open_up(leases, lease);
-	if (!first)
-		return false;
-	if (!lease_grant(leases, lease, &first->request, now_ns, &first->token)) {
-		leases->counts.alone += leases->counts.waiters;
-		waiter_tell_all(leases, &lease->computing, LEASE_ALONE);
-		return false;
+	while ((first = lease->computing.first)) {
+		if (!waiter_grant_closes_circle(leases, lease, &first->request, first) &&
+		    lease_grant(leases, lease, &first->request, now_ns, &first->token)) {
+			leases->counts.passed++;
+			waiter_tell(leases, first, LEASE_GRANTED);
+			return true;
+		}
+		leases->counts.alone++;
+		waiter_tell(leases, first, LEASE_ALONE);
 	}
-	leases->counts.passed++;
-	waiter_tell(leases, first, LEASE_GRANTED);
-	return true;
+	return false;
 }
 
 /* Nobody waits for it: its token goes on publishing. */

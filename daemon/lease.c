@@ -33,6 +33,8 @@ lease_ask(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 		return request->only_wait ? LEASE_VAIN : alone(leases);
 	if (request->only_wait || (lease && lease_taken(lease)))
 		return LEASE_PARK;
+	if (lease && waiter_grant_closes_circle(leases, lease, request, NULL))
+		return alone(leases);
 	if (request->peer->share->held >= LEASES_MAX / LEASE_UID_PART)
 		return alone(leases);
 	if (!lease)
@@ -89,16 +91,31 @@ lease_valid(const struct leases *leases, const uint8_t row_key[static ROW_KEY_SI
 	return lease && same_token(lease, token);
 }
 
-void
-lease_published(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE])
+static size_t
+tell_news(struct leases *leases, struct line *line, void *news)
+{
+	size_t count = 0;
+
+	for (; line->first; count++) {
+		line->first->news = news;
+		waiter_tell(leases, line->first, LEASE_LOOK);
+	}
+	return count;
+}
+
+size_t
+lease_published(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
+		void *news)
 {
 	struct lease *lease = lease_find(leases, row_key);
+	size_t count;
 
 	if (!lease)
-		return;
-	waiter_tell_all(leases, &lease->computing, LEASE_LOOK);
-	waiter_tell_all(leases, &lease->watching, LEASE_LOOK);
+		return 0;
+	count = tell_news(leases, &lease->computing, news);
+	count += tell_news(leases, &lease->watching, news);
 	lease_forget(leases, lease);
+	return count;
 }
 
 static void
@@ -159,22 +176,19 @@ lease_release(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 
 bool
 lease_resume(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
-	     struct token token, struct peer *peer, uint64_t holder)
+	     struct token token, struct peer *peer, uint64_t now_ns)
 {
 	struct lease *lease = lease_find(leases, row_key);
-	uint64_t end_ns;
-
 	if (leases->leaving || peer->dead || !lease || !same_token(lease, token) ||
-	    lease->uid != peer->uid)
+	    lease->uid != peer->uid || (lease->end_ns && lease->end_ns <= now_ns))
 		return false;
-	/* A lease that was granted for a time keeps its end. */
-	end_ns =
-		lease->state == HELD && lease->deadline.place ? lease->deadline.at_ns : 0;
 	lease_open_up(leases, lease);
-	if (end_ns)
-		deadlines_add(&leases->lease_deadlines, &lease->deadline, end_ns);
+	if (lease->end_ns &&
+	    deadlines_add(&leases->lease_deadlines, &lease->deadline, lease->end_ns)) {
+		lease_end(leases, lease);
+		return false;
+	}
 	lease->state = HELD;
-	lease->holder = holder;
 	lease_attach(lease, peer);
 	return true;
 }
@@ -220,8 +234,18 @@ lease_leave(struct leases *leases)
 			waiter_tell(leases, leases->holders[i], LEASE_LEAVING);
 }
 
+/* Until it ends by the clock; 0: it does not. */
+static uint64_t
+left_ns(const struct lease *lease, uint64_t now_ns)
+{
+	if (!lease->end_ns)
+		return 0;
+	return lease->end_ns > now_ns ? lease->end_ns - now_ns : 1;
+}
+
 size_t
-lease_saved(const struct leases *leases, struct saved_lease *to, size_t most)
+lease_saved(const struct leases *leases, uint64_t now_ns, struct saved_lease *to,
+	    size_t most)
 {
 	size_t count = 0;
 
@@ -231,6 +255,7 @@ lease_saved(const struct leases *leases, struct saved_lease *to, size_t most)
 				continue;
 			to[count] = (struct saved_lease){ .token = at->token,
 							  .holder = at->holder,
+							  .left_ns = left_ns(at, now_ns),
 							  .uid = at->uid };
 			memcpy(to[count++].row_key, at->row_key, ROW_KEY_SIZE);
 		}
@@ -255,6 +280,8 @@ lease_reserve(struct leases *leases, const struct saved_lease *saved, uint64_t n
 	}
 	lease->state = RESERVED;
 	lease->token = saved->token;
+	if (saved->left_ns && saved->left_ns < UINT64_MAX - now_ns)
+		lease->end_ns = now_ns + saved->left_ns;
 	lease->holder = saved->holder;
 	lease->uid = saved->uid;
 }

@@ -89,6 +89,7 @@ struct waiter {
 	struct lease_request request;
 	enum lease_verdict verdict; /* when it was told */
 	struct token token;         /* with LEASE_GRANTED */
+	void *news;                 /* with LEASE_LOOK */
 };
 
 /* number() gives the next number of the one clock. NULL when there is no memory. */
@@ -110,8 +111,10 @@ int lease_wait(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE]
 /* Does this token publish? */
 bool lease_valid(const struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 		 struct token token);
-/* The key was put: the lease is over, and who waits looks again. */
-void lease_published(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE]);
+/* The key was put: the lease is over, and who waits looks again, with `news` in its waiter. Returns how many
+ * do. */
+size_t lease_published(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
+		       void *news);
 /* The key was deleted, or flushed: the token is old, and the first in line computes. */
 void lease_revoked(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 		   uint64_t now_ns);
@@ -120,9 +123,10 @@ void lease_flushed(struct leases *leases, uint32_t from, uint32_t to, uint64_t n
 /* Its holder gives it up. False: the token is old. */
 bool lease_release(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 		   struct token token, bool cannot_be_kept, uint64_t now_ns);
-/* Its holder is back, on another connection. False: it is not its own any more. */
+/* Its holder is back, on another connection; what it was granted for (the holder's id, the time) stays. False:
+ * it is not its own any more. */
 bool lease_resume(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
-		  struct token token, struct peer *peer, uint64_t holder);
+		  struct token token, struct peer *peer, uint64_t now_ns);
 
 /* Ends what has passed by now. */
 void lease_tick(struct leases *leases, uint64_t now_ns);
@@ -141,10 +145,12 @@ struct saved_lease {
 	uint8_t row_key[ROW_KEY_SIZE];
 	struct token token;
 	uint64_t holder;
+	uint64_t left_ns; /* until it ends by the clock; 0: it does not */
 	uint32_t uid;
 };
 /* What is held, at most `most` of it. Returns how many. */
-size_t lease_saved(const struct leases *leases, struct saved_lease *to, size_t most);
+size_t lease_saved(const struct leases *leases, uint64_t now_ns, struct saved_lease *to,
+		   size_t most);
 /* Granted by an earlier start: RESERVED from now on. */
 void lease_reserve(struct leases *leases, const struct saved_lease *saved,
 		   uint64_t now_ns);

@@ -32,7 +32,8 @@ struct lease {
 	uint64_t holder;
 	uint32_t uid;
 	unsigned failures;        /* of holders in a row */
-	struct deadline deadline; /* of the lease */
+	struct deadline deadline; /* of the lease, while it is held */
+	uint64_t end_ns;          /* when it ends by the clock; 0: not */
 	struct line computing, watching;
 };
 
@@ -109,5 +110,10 @@ void waiter_tell_all(struct leases *leases, struct line *line,
 /* Would the asker wait for itself? */
 bool waiter_closes_circle(struct leases *leases, const struct lease *lease,
 			  const struct lease_request *request);
+/* If it were granted this lease, which nobody holds: would somebody who waits for it be waited for by its new
+ * holder? grantee is the one who asks, when it stands in line itself. */
+bool waiter_grant_closes_circle(struct leases *leases, const struct lease *lease,
+				const struct lease_request *request,
+				const struct waiter *grantee);
 
 #endif

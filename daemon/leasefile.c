@@ -1,6 +1,7 @@
 /* leasefile.c - writes and reads saved leases. Owns nothing.
  *
- *   0 "brine-L1" | 8 count (8) | entries: row key (16), epoch (8), number (8), holder (8), uid (4), zero (4)
+ *   0 "brine-L1" | 8 count (8) | entries: row key (16), epoch (8), number (8), holder (8), ns left (8), uid (4),
+ *   zero (4)
  *   | XXH3-64 of all before it (8)                                                      little-endian */
 #include "daemon/leasefile.h"
 
@@ -18,7 +19,7 @@
 
 #define MAGIC "brine-L1"
 #define HEAD 16
-#define ENTRY 48
+#define ENTRY 56
 #define CHECKSUM 8
 #define PATH_LEN_MAX 4352
 #define FILE_MAX (HEAD + (size_t)LEASEFILE_MAX * ENTRY + CHECKSUM)
@@ -35,8 +36,9 @@ pack(const struct saved_lease *saved, size_t count, uint8_t *to)
 		le64_store(at + 16, saved[i].token.epoch);
 		le64_store(at + 24, saved[i].token.number);
 		le64_store(at + 32, saved[i].holder);
-		le32_store(at + 40, saved[i].uid);
-		le32_store(at + 44, 0);
+		le64_store(at + 40, saved[i].left_ns);
+		le32_store(at + 48, saved[i].uid);
+		le32_store(at + 52, 0);
 	}
 	le64_store(at, XXH3_64bits(to, (size_t)(at - to)));
 	return (size_t)(at - to) + CHECKSUM;
@@ -48,7 +50,8 @@ unpack(const uint8_t *at, struct saved_lease *ret_saved)
 	memcpy(ret_saved->row_key, at, ROW_KEY_SIZE);
 	ret_saved->token = (struct token){ le64_load(at + 16), le64_load(at + 24) };
 	ret_saved->holder = le64_load(at + 32);
-	ret_saved->uid = le32_load(at + 40);
+	ret_saved->left_ns = le64_load(at + 40);
+	ret_saved->uid = le32_load(at + 48);
 }
 
 static int
@@ -73,7 +76,7 @@ write_whole(const char *path, const uint8_t *bytes, size_t len)
 }
 
 int
-leasefile_save(const struct leases *leases, const char *path)
+leasefile_save(const struct leases *leases, uint64_t now_ns, const char *path)
 {
 	struct saved_lease *saved = calloc(LEASEFILE_MAX, sizeof(*saved));
 	uint8_t *bytes = malloc(FILE_MAX);
@@ -81,7 +84,7 @@ leasefile_save(const struct leases *leases, const char *path)
 	int done = -1;
 
 	if (saved && bytes) {
-		count = lease_saved(leases, saved, LEASEFILE_MAX);
+		count = lease_saved(leases, now_ns, saved, LEASEFILE_MAX);
 		done = count ? write_whole(path, bytes, pack(saved, count, bytes)) : 0;
 		if (!count && unlink(path) && errno != ENOENT)
 			done = -1;
@@ -114,9 +117,9 @@ leasefile_load(struct leases *leases, const char *path, uint64_t now_ns)
 	struct saved_lease saved;
 	ssize_t len;
 
+	unlink(path); /* an old one must never be believed, read or not */
 	if (fd < 0)
 		return;
-	unlink(path);
 	bytes = malloc(FILE_MAX);
 	len = bytes ? read(fd, bytes, FILE_MAX) : 0;
 	close(fd);

@@ -8,7 +8,7 @@
 #define LEASEFILE_MAX 16384
 
 /* Writes what is held, or removes the file if nothing is. Returns 0, or -1 with errno. */
-int leasefile_save(const struct leases *leases, const char *path);
+int leasefile_save(const struct leases *leases, uint64_t now_ns, const char *path);
 /* Reserves what the file has, and removes it: it is good for one start. A file that is damaged, or not
  * there, is none. */
 void leasefile_load(struct leases *leases, const char *path, uint64_t now_ns);

@@ -169,7 +169,12 @@ answer_waiter(struct cache *cache, struct parked *parked)
 	struct answer answer = answer_told(waiter->verdict, waiter->token);
 
 	if (waiter->verdict == LEASE_LOOK) {
+		struct change *news = waiter->news;
+
+		parked->op.news = news;
 		op_resume(cache, parked);
+		if (news)
+			change_let_go(news);
 		return;
 	}
 	if (answer.kind == ANSWER_MISS)
@@ -226,12 +231,12 @@ cache_release(struct cache *cache, const struct target *target,
 
 int
 cache_resume(struct cache *cache, const struct target *target, struct peer *peer,
-	     const uint8_t token[static CACHE_TOKEN_SIZE], uint64_t holder,
-	     struct answer *ret_answer)
+	     const uint8_t token[static CACHE_TOKEN_SIZE], struct answer *ret_answer)
 {
 	uint8_t row_key[ROW_KEY_SIZE];
 	bool live = find_lease_key(cache, target, row_key) &&
-		    lease_resume(cache->leases, row_key, read_token(token), peer, holder);
+		    lease_resume(cache->leases, row_key, read_token(token), peer,
+				 cache->now_ns);
 
 	return answer_now(ret_answer,
 			  (struct answer){ .kind = live ? ANSWER_DONE : ANSWER_MISS });

@@ -164,10 +164,22 @@ find_stored(struct cache *cache, const struct op *op, bool value_wanted,
 	return where;
 }
 
+/* The value of what it waited for is at hand, if that is still what is stored. */
+static void
+take_news(const struct op *op, struct found *ret)
+{
+	if (!ret->there || !ret->chunks || ret->record.version != op->news->version)
+		return;
+	ret->chunks = false;
+	ret->value = change_value(op->news);
+	ret->shared = op->news;
+}
+
 enum find_result
 op_find(struct cache *cache, const struct op *op, bool value_wanted, struct found *ret)
 {
 	struct change *change;
+	enum find_result where;
 
 	*ret = (struct found){ .there = false };
 	if (!op->namespace || cache->lost)
@@ -175,7 +187,10 @@ op_find(struct cache *cache, const struct op *op, bool value_wanted, struct foun
 	change = pending_find(cache->pending, op->row_key);
 	if (change)
 		return find_pending(cache, change, op, ret);
-	return find_stored(cache, op, value_wanted, ret);
+	where = find_stored(cache, op, value_wanted && !op->news, ret);
+	if (where == FIND_NOW && op->news)
+		take_news(op, ret);
+	return where;
 }
 
 /* What a reader brought, unless something newer is pending. */

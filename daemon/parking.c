@@ -105,6 +105,7 @@ op_park(struct cache *cache, const struct op *op)
 	if (!parked)
 		return NULL;
 	parked->op.waited = true;
+	parked->op.news = NULL;
 	parked->next = NULL;
 	parked->number = 0;
 	parked->job = NULL;

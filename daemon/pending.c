@@ -231,9 +231,9 @@ pending_committed(struct pending *pending, struct change *chain)
 }
 
 void
-change_keep(struct change *change)
+change_keep(struct change *change, size_t times)
 {
-	change->keepers++;
+	change->keepers += times;
 }
 
 void

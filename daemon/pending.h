@@ -19,7 +19,7 @@ void pending_free(struct pending **pending);
 struct change *change_new(enum change_kind kind, size_t len);
 
 /* Its value stays where it is until as many have let go. Loop thread. */
-void change_keep(struct change *change);
+void change_keep(struct change *change, size_t times);
 void change_let_go(struct change *change);
 
 /* Accepts it: it gets its number and place in the order, and, for a kind with a row key, is what

@@ -251,6 +251,7 @@ cache_get(struct cache *cache, const struct get *get, const struct later *later,
 	op.later = *later;
 	op.waited = false;
 	op.warm = false;
+	op.news = NULL;
 	op.namespace = names_find(&cache->names, get->target.uid, get->target.namespace);
 	if (get->lease) {
 		/* A lease stands at the place where its key will be. */

@@ -278,7 +278,7 @@ save_leases(const struct cache *cache)
 	char file[CACHE_PATH_MAX + sizeof(DATADIR_LEASES)];
 
 	snprintf(file, sizeof(file), "%s%s", cache->dir, DATADIR_LEASES);
-	if (leasefile_save(cache->leases, file))
+	if (leasefile_save(cache->leases, cache->now_ns, file))
 		log_warning("cache: cannot save leases in %s: %m; who computes now may "
 			    "find that another does so too",
 			    file);

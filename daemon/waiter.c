@@ -122,18 +122,18 @@ struct walk {
 	const struct lease *to_do[LEASE_WALK_MAX + 1]; /* each step adds one at most */
 };
 
-/* What the holder of this lease waits for itself. False: the walk is too long. */
+/* What this holder waits for itself, beside what `except` does. False: the walk is too long. */
 static bool
-follow(struct leases *leases, struct walk *walk, const struct lease *lease)
+follow(struct leases *leases, struct walk *walk, uint32_t uid, uint64_t holder,
+       const struct waiter *except)
 {
-	struct waiter *at = lease->holder ? *holder_bucket(leases, lease->holder) : NULL;
+	struct waiter *at = holder ? *holder_bucket(leases, holder) : NULL;
 
 	for (; at; at = at->next_of_holder) {
 		if (++walk->steps > LEASE_WALK_MAX)
 			return false;
-		if (lease_taken(at->lease) &&
-		    same_holder(lease->uid, lease->holder, at->request.peer->uid,
-				at->request.holder))
+		if (at != except &&
+		    same_holder(uid, holder, at->request.peer->uid, at->request.holder))
 			walk->to_do[walk->count++] = at->lease;
 	}
 	return true;
@@ -150,9 +150,32 @@ waiter_closes_circle(struct leases *leases, const struct lease *lease,
 	while (walk.count) {
 		const struct lease *at = walk.to_do[--walk.count];
 
+		if (!lease_taken(at))
+			continue;
 		if (same_holder(request->peer->uid, request->holder, at->uid, at->holder))
 			return true;
-		if (!follow(leases, &walk, at))
+		if (!follow(leases, &walk, at->uid, at->holder, NULL))
+			return true;
+	}
+	return false;
+}
+
+bool
+waiter_grant_closes_circle(struct leases *leases, const struct lease *lease,
+			   const struct lease_request *request,
+			   const struct waiter *grantee)
+{
+	struct walk walk = { .count = 0 };
+
+	if (!follow(leases, &walk, request->peer->uid, request->holder, grantee))
+		return true;
+	while (walk.count) {
+		const struct lease *at = walk.to_do[--walk.count];
+
+		if (at == lease)
+			return true;
+		if (lease_taken(at) &&
+		    !follow(leases, &walk, at->uid, at->holder, grantee))
 			return true;
 	}
 	return false;

@@ -134,7 +134,7 @@ the_first_computes_and_all_others_look_when_it_has_published(void **state)
 		assert_int_equal(ask(&callers[i], 1), LEASE_PARK);
 	assert_int_equal(lease_counts(leases)->waiters, MANY - 1);
 	assert_true(lease_valid(leases, KEY(1), callers[0].token));
-	lease_published(leases, KEY(1));
+	lease_published(leases, KEY(1), NULL);
 	assert_int_equal(hear(callers, MANY), MANY - 1);
 	for (unsigned i = 1; i < MANY; i++)
 		looking += callers[i].verdict == LEASE_LOOK;
@@ -155,7 +155,7 @@ two_keys_have_nothing_to_do_with_each_other(void **state)
 	assert_int_equal(ask(&callers[0], 1), LEASE_GRANTED);
 	assert_int_equal(ask(&callers[1], 2), LEASE_GRANTED);
 	assert_false(lease_valid(leases, KEY(1), callers[1].token));
-	lease_published(leases, KEY(1));
+	lease_published(leases, KEY(1), NULL);
 	assert_true(lease_valid(leases, KEY(2), callers[1].token));
 	close_all(callers, 2);
 }
@@ -293,7 +293,7 @@ a_flush_moves_the_waiters_to_where_the_key_lives_now(void **state)
 	assert_int_equal(callers[1].verdict, LEASE_GRANTED);
 	assert_true(lease_valid(leases, moved.bytes, callers[1].token));
 	assert_false(lease_valid(leases, KEY(1), callers[0].token));
-	lease_published(leases, moved.bytes);
+	lease_published(leases, moved.bytes, NULL);
 	hear(callers, 3);
 	assert_int_equal(callers[2].verdict, LEASE_LOOK);
 	close_all(callers, 3);
@@ -355,6 +355,69 @@ who_would_wait_for_itself_computes_alone(void **state)
 	close_all(callers, 4);
 }
 
+/* Two threads of holder 5 wait: one for key 1, the other for key 2, whose holder waits for key 1, too. */
+static void
+a_lease_is_not_passed_to_one_whom_its_waiters_wait_for(void **state)
+{
+	struct caller callers[6];
+
+	(void)state;
+	open_all(callers, 6);
+	ask(&callers[0], 1);
+	callers[1].holder = callers[2].holder = 5;
+	callers[3].holder = callers[4].holder = 7;
+	assert_int_equal(ask(&callers[3], 2), LEASE_GRANTED);
+	assert_int_equal(ask(&callers[1], 1), LEASE_PARK);
+	assert_int_equal(ask(&callers[2], 2), LEASE_PARK);
+	assert_int_equal(ask(&callers[4], 1), LEASE_PARK);
+	assert_int_equal(ask(&callers[5], 1), LEASE_PARK);
+	peer_died(callers[0].peer, now);
+	hear(callers, 6);
+	assert_int_equal(callers[1].verdict, LEASE_ALONE);
+	assert_int_equal(callers[4].verdict, LEASE_GRANTED);
+	assert_true(callers[5].waits);
+	close_all(callers, 6);
+}
+
+static void
+a_lease_that_nobody_holds_is_not_granted_to_one_whom_its_waiters_wait_for(void **state)
+{
+	struct caller callers[4];
+
+	(void)state;
+	open_all(callers, 4);
+	callers[0].holder = callers[1].holder = 5;
+	callers[2].holder = callers[3].holder = 7;
+	callers[0].only_wait = true;
+	assert_int_equal(ask(&callers[1], 2), LEASE_GRANTED);
+	assert_int_equal(ask(&callers[0], 1), LEASE_PARK); /* 5 waits for key 1 */
+	assert_int_equal(ask(&callers[2], 2), LEASE_PARK); /* 7 waits for 5 */
+	assert_int_equal(ask(&callers[3], 1), LEASE_ALONE);
+	close_all(callers, 4);
+}
+
+static void
+a_lease_that_is_resumed_keeps_its_holder_and_its_end(void **state)
+{
+	struct caller callers[4];
+
+	(void)state;
+	open_all(callers, 4);
+	callers[0].holder = callers[2].holder = 5;
+	callers[0].time_ns = 500;
+	ask(&callers[0], 1);
+	peer_free(&callers[0].peer, now);
+	assert_true(lease_resume(leases, KEY(1), callers[0].token, callers[1].peer, now));
+	assert_int_equal(ask(&callers[2], 1), LEASE_ALONE);
+	assert_int_equal(ask(&callers[3], 1), LEASE_PARK);
+	lease_tick(leases, 1500);
+	hear(callers, 4);
+	assert_int_equal(callers[3].verdict, LEASE_GRANTED);
+	assert_false(
+		lease_resume(leases, KEY(1), callers[0].token, callers[1].peer, now));
+	close_all(callers, 4);
+}
+
 static void
 the_same_holder_id_of_another_uid_is_another_holder(void **state)
 {
@@ -405,7 +468,7 @@ who_only_waits_is_never_granted_anything_and_hears_of_every_value(void **state)
 	assert_int_equal(ask(&callers[1], 1), LEASE_PARK);
 	assert_true(lease_release(leases, KEY(1), callers[2].token, true, now));
 	assert_int_equal(hear(callers, 3), 0);
-	lease_published(leases, KEY(1));
+	lease_published(leases, KEY(1), NULL);
 	assert_int_equal(hear(callers, 3), 2);
 	assert_int_equal(callers[0].verdict, LEASE_LOOK);
 	close_all(callers, 3);
@@ -420,12 +483,13 @@ a_holder_that_comes_back_with_its_token_has_its_lease_again(void **state)
 	open_all(callers, 3);
 	ask(&callers[0], 1);
 	peer_free(&callers[0].peer, now);
-	assert_true(lease_resume(leases, KEY(1), callers[0].token, callers[1].peer, 3));
+	assert_true(lease_resume(leases, KEY(1), callers[0].token, callers[1].peer, now));
 	assert_int_equal(ask(&callers[2], 1), LEASE_PARK);
 	peer_died(callers[1].peer, now);
 	hear(callers, 3);
 	assert_int_equal(callers[2].verdict, LEASE_GRANTED);
-	assert_false(lease_resume(leases, KEY(1), callers[0].token, callers[2].peer, 3));
+	assert_false(
+		lease_resume(leases, KEY(1), callers[0].token, callers[2].peer, now));
 	close_all(callers, 3);
 }
 
@@ -445,7 +509,7 @@ leaving_tells_all_waiters_and_keeps_what_is_held_to_be_saved(void **state)
 	assert_int_equal(callers[1].verdict, LEASE_LEAVING);
 	assert_int_equal(ask(&callers[1], 2), LEASE_LEAVING);
 	close_all(callers, 2);
-	assert_int_equal(lease_saved(leases, saved, 4), 1);
+	assert_int_equal(lease_saved(leases, now, saved, 4), 1);
 	assert_int_equal(saved[0].holder, 42);
 	assert_int_equal(saved[0].token.number, callers[0].token.number);
 	assert_memory_equal(saved[0].row_key, KEY(1), ROW_KEY_SIZE);
@@ -474,7 +538,7 @@ after_a_restart_others_wait_for_the_holder_and_then_compute(void **state)
 	assert_int_equal(ask(&callers[0], 1), LEASE_PARK);
 	assert_int_equal(ask(&callers[1], 2), LEASE_PARK);
 	assert_true(lease_valid(leases, KEY(1), earlier));
-	assert_true(lease_resume(leases, KEY(2), earlier, callers[0].peer, 42));
+	assert_true(lease_resume(leases, KEY(2), earlier, callers[0].peer, now));
 	lease_tick(leases, now + LEASE_RESERVED_NS);
 	hear(callers, 2);
 	assert_int_equal(callers[0].verdict, LEASE_GRANTED);
@@ -493,7 +557,7 @@ a_reserved_lease_is_not_resumed_by_another_uid(void **state)
 
 	(void)state;
 	reserve(1, earlier);
-	assert_false(lease_resume(leases, KEY(1), earlier, stranger, 42));
+	assert_false(lease_resume(leases, KEY(1), earlier, stranger, now));
 	peer_free(&stranger, now);
 }
 
@@ -589,6 +653,9 @@ main(void)
 		T(after_two_failures_in_a_row_everybody_computes_alone),
 		T(a_result_that_cannot_be_kept_sends_everybody_to_compute_at_once),
 		T(who_would_wait_for_itself_computes_alone),
+		T(a_lease_is_not_passed_to_one_whom_its_waiters_wait_for),
+		T(a_lease_that_nobody_holds_is_not_granted_to_one_whom_its_waiters_wait_for),
+		T(a_lease_that_is_resumed_keeps_its_holder_and_its_end),
 		T(the_same_holder_id_of_another_uid_is_another_holder),
 		T(a_walk_that_is_too_long_counts_as_a_circle),
 		T(who_only_waits_is_never_granted_anything_and_hears_of_every_value),

@@ -306,14 +306,12 @@ cache_release(struct cache *cache, const struct target *target,
 
 int
 cache_resume(struct cache *cache, const struct target *target, struct peer *peer,
-	     const uint8_t token[static CACHE_TOKEN_SIZE], uint64_t holder,
-	     struct answer *ret_answer)
+	     const uint8_t token[static CACHE_TOKEN_SIZE], struct answer *ret_answer)
 {
 	(void)cache;
 	(void)target;
 	(void)peer;
 	(void)token;
-	(void)holder;
 	*ret_answer = (struct answer){ .kind = ANSWER_MISS };
 	return CACHE_NOW;
 }
