@@ -25,6 +25,18 @@ command_find(const char *name)
 	return NULL;
 }
 
+bool
+command_passes_on(const struct command *command)
+{
+	return command && strncmp(command->operands, "COMMAND ", 8) == 0;
+}
+
+bool
+command_counts(const struct command *command, size_t count)
+{
+	return command == &command_table[COMMAND_INCR] && count == 2;
+}
+
 /* Is word one of the words that blanks separate? */
 static bool
 among(const char *words, const char *word)

@@ -41,6 +41,10 @@ struct command {
 extern const struct command command_table[COMMAND_COUNT];
 
 const struct command *command_find(const char *name);
+/* Are its operands the command line of another program? Of NULL they are not. */
+bool command_passes_on(const struct command *command);
+/* Is the operand behind count others, the command's name included, an integer? */
+bool command_counts(const struct command *command, size_t count);
 /* What to do who looks for a command that starts or stops the daemon; NULL for any other word. */
 const char *command_advice(const char *name);
 /* The command that somebody who wrote name may have meant, or NULL. */

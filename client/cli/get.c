@@ -1,20 +1,16 @@
 /* get.c - brine get: writes a value out, however long it is, in bounded memory. */
-#include <endian.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client/cli/command.h"
-#include "client/cli/json.h"
 #include "client/cli/operand.h"
 #include "client/cli/progress.h"
 #include "client/cli/report.h"
+#include "client/cli/show.h"
 #include "client/cli/sink.h"
 #include "client/cli/spool.h"
-#include "client/cli/units.h"
-#include "client/cli/utf8.h"
 
 /* A value up to here is looked at whole before the first byte of it is written. */
 #define GET_WHOLE (1u << 20)
@@ -38,6 +34,7 @@ get_options(const struct options *options)
 	return (struct brine_get_options){
 		.max_age_ms = options->number[OPTION_MAX_AGE] / 1000 +
 			      (options->number[OPTION_MAX_AGE] % 1000 != 0),
+		.stale_ok = option_given(options, OPTION_STALE_OK),
 	};
 }
 
@@ -123,18 +120,12 @@ report_read(const struct getting *getting, int64_t error)
 static int
 write_integer(struct getting *getting, int64_t count)
 {
-	uint64_t bits;
-	char text[24];
-	int len;
+	char text[SHOW_INTEGER_MAX];
+	size_t len;
+	int status =
+		show_integer(getting->cli, getting->buffer, (size_t)count, text, &len);
 
-	if (count != sizeof(bits)) {
-		report(getting->cli,
-		       "an integer of %" PRId64 " bytes, not 8: what stored it?", count);
-		return EXIT_OTHER;
-	}
-	memcpy(&bits, getting->buffer, sizeof(bits));
-	len = snprintf(text, sizeof(text), "%" PRId64, (int64_t)le64toh(bits));
-	return write_out(getting, text, (size_t)len);
+	return status == EXIT_DONE ? write_out(getting, text, len) : status;
 }
 
 /* Writes out what the spool holds. Overwrites the buffer. */
@@ -236,36 +227,6 @@ write_block(struct getting *getting, size_t len, bool *ret_more,
 	return copy_by_spool(getting, len - written, ret_more, progress);
 }
 
-/* Is the value one that would garble the terminal on which it was to appear? -o - says that it may. The buffer
- * holds its first len bytes. */
-static bool
-garbles(const struct getting *getting, size_t len)
-{
-	size_t cut = len == GET_WHOLE ? 3 : 0; /* the last character may go on */
-
-	if (getting->cli->options.text[OPTION_OUTPUT] || !isatty(STDOUT_FILENO))
-		return false;
-	if (memchr(getting->buffer, 0, len))
-		return true;
-	for (size_t left = 0; left <= cut; left++)
-		if (utf8_valid(getting->buffer, len - left))
-			return false;
-	return true;
-}
-
-static int
-refuse_terminal(const struct getting *getting)
-{
-	char size[UNITS_TEXT_MAX];
-
-	size_show(brine_download_meta(getting->download)->length, size);
-	report(getting->cli,
-	       "the value (%s) is no text, and would garble the terminal; -o FILE writes it "
-	       "to a file, and a pipe takes it as it is (so does -o -)",
-	       size);
-	return EXIT_OTHER;
-}
-
 static int
 copy(struct getting *getting, struct progress *progress)
 {
@@ -280,8 +241,11 @@ copy(struct getting *getting, struct progress *progress)
 			return report_read(getting, count);
 		more = count == GET_WHOLE;
 		progress_add(progress, (size_t)count);
-		if (!getting->open && !counter && garbles(getting, (size_t)count))
-			return refuse_terminal(getting);
+		if (!getting->open && !counter &&
+		    show_garbles(getting->cli, getting->buffer, (size_t)count, more))
+			return show_refuse_terminal(
+				getting->cli,
+				brine_download_meta(getting->download)->length);
 		status = open_sink(getting);
 		if (status != EXIT_DONE)
 			break;
@@ -311,77 +275,89 @@ get_bytes(struct getting *getting)
 	return status;
 }
 
-/* "value" of a text or an integer, "value_base64" of other bytes. */
-static void
-write_json(const struct cli *cli, const struct operand_key *key,
-	   const struct brine_value *value)
-{
-	const struct brine_meta *meta = brine_value_meta(value);
-	const void *bytes = brine_value_data(value);
-	size_t len = brine_value_len(value);
-	struct json json;
-	uint64_t bits;
-
-	json_begin(&json, stdout);
-	operand_write_key(&json, cli, key->bytes, key->len);
-	operand_write_meta(&json, meta, false);
-	if (meta->kind == BRINE_COUNTER && len == sizeof(bits)) {
-		memcpy(&bits, bytes, sizeof(bits));
-		json_integer(&json, "value", (int64_t)le64toh(bits));
-	} else if (utf8_valid(bytes, len)) {
-		json_string(&json, "value", bytes, len);
-	} else {
-		json_base64(&json, "value_base64", bytes, len);
-	}
-	json_end(&json);
-}
-
+/* Of a value that is looked at whole: as JSON, and one that had to be waited for. */
 static int
-get_json(struct cli *cli, const struct operand_key *key,
-	 const struct brine_get_options *options)
+get_whole(struct cli *cli, const struct operand_key *key, int result,
+	  struct brine_value *value)
 {
-	struct brine_value *value;
-	int result = brine_get(cli->brine, key->bytes, key->len, options, &value);
+	int status;
 
 	if (result == BRINE_MISS)
 		return miss(cli);
 	if (result < 0)
 		return report_failure(cli, result);
-	write_json(cli, key, value);
+	status = show_value(cli, key, value);
 	brine_value_release(&value);
-	return EXIT_DONE;
+	return status;
+}
+
+static int
+wait_for_it(struct cli *cli, const struct operand_key *key,
+	    const struct brine_get_options *options)
+{
+	uint64_t wait_ms = cli->options.number[OPTION_WAIT];
+	struct brine_lease_options wait = {
+		.max_age_ms = options->max_age_ms,
+		.stale_ok = options->stale_ok,
+		.only_wait = 1,
+		.wait_ms = wait_ms == UINT64_MAX ? 0 : wait_ms,
+	};
+	struct brine_value *value = NULL;
+	struct brine_lease lease; /* none is granted to who only waits */
+	int result = brine_get_or_lease(cli->brine, key->bytes, key->len, &wait, &value,
+					&lease);
+
+	return get_whole(cli, key, result, value);
+}
+
+/* In bounded memory. Returns BRINE_MISS with nothing reported, else BRINE_DONE and the exit status. */
+static int
+get_stream(struct cli *cli, const struct operand_key *key,
+	   const struct brine_get_options *options, int *ret_status)
+{
+	struct getting getting = { .cli = cli, .last = '\n' };
+	int result = brine_get_begin(cli->brine, key->bytes, key->len, options,
+				     &getting.download);
+
+	if (result == BRINE_MISS)
+		return BRINE_MISS;
+	if (result < 0) {
+		*ret_status = report_failure(cli, result);
+		return BRINE_DONE;
+	}
+	getting.buffer = malloc(GET_WHOLE);
+	if (getting.buffer) {
+		*ret_status = get_bytes(&getting);
+	} else {
+		report(cli, "out of memory");
+		*ret_status = EXIT_OTHER;
+	}
+	free(getting.buffer);
+	brine_get_end(&getting.download);
+	return BRINE_DONE;
 }
 
 int
 command_get(struct cli *cli)
 {
 	struct brine_get_options options = get_options(&cli->options);
-	struct getting getting = { .cli = cli, .last = '\n' };
+	struct brine_value *value = NULL;
 	struct operand_key key;
-	int status = operand_key(cli, cli->operands[0], &key);
-	int result;
+	int result, status = show_check(cli);
 
+	if (status == EXIT_DONE)
+		status = operand_key(cli, cli->operands[0], &key);
 	if (status != EXIT_DONE)
 		return status;
-	if (option_given(&cli->options, OPTION_JSON)) {
-		if (option_given(&cli->options, OPTION_OUTPUT))
-			return report_usage(cli,
-					    "--json and --output exclude each other.");
-		return get_json(cli, &key, &options);
+	if (!option_given(&cli->options, OPTION_JSON)) {
+		if (get_stream(cli, &key, &options, &status) == BRINE_DONE)
+			return status;
+		return option_given(&cli->options, OPTION_WAIT)
+			       ? wait_for_it(cli, &key, &options)
+			       : miss(cli);
 	}
-	result = brine_get_begin(cli->brine, key.bytes, key.len, &options,
-				 &getting.download);
-	if (result == BRINE_MISS)
-		return miss(cli);
-	if (result < 0)
-		return report_failure(cli, result);
-	getting.buffer = malloc(GET_WHOLE);
-	if (getting.buffer)
-		status = get_bytes(&getting);
-	else
-		report(cli, "out of memory");
-	status = getting.buffer ? status : EXIT_OTHER;
-	free(getting.buffer);
-	brine_get_end(&getting.download);
-	return status;
+	if (option_given(&cli->options, OPTION_WAIT))
+		return wait_for_it(cli, &key, &options);
+	result = brine_get(cli->brine, key.bytes, key.len, &options, &value);
+	return get_whole(cli, &key, result, value);
 }

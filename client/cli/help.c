@@ -47,7 +47,8 @@ write_option(FILE *to, const struct option *option)
 	else
 		len += snprintf(left, sizeof(left), "    ");
 	snprintf(left + 4, sizeof(left) - 4, "--%s%s%s", option->name,
-		 option->argument ? " " : "", option->argument ? option->argument : "");
+		 option->argument && option->form != OPTION_PAUSE ? " " : "",
+		 option->argument ? option->argument : "");
 	len = fprintf(to, "%*s%s", HELP_INDENT, "", left);
 	write_wrapped(to, option->help, (size_t)len, HELP_COLUMN);
 }

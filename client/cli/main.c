@@ -88,10 +88,9 @@ check_operands(const struct cli *cli)
 		return report_usage(cli, "--%s is not an option of %s.",
 				    option_table[foreign].name, command->name);
 	if (cli->operand_count < command->min)
-		return report_usage(cli, "%s is missing.",
-				    strncmp(command->operands, "KEY", 3) == 0
-					    ? "a KEY"
-					    : "an operand");
+		return report_usage(cli, "a %.*s is missing.",
+				    (int)strcspn(command->operands, " ."),
+				    command->operands);
 	if (cli->operand_count > command->max)
 		return report_usage(cli, "too many operands, from '%s' on.",
 				    cli->operands[command->max]);

@@ -78,6 +78,8 @@ operand_write_meta(struct json *json, const struct brine_meta *meta, bool entry)
 	if (!entry)
 		json_number(json, "age_ms", meta->age_ms);
 	write_time_left(json, meta->ttl_left_ms);
+	if (meta->stale_ms)
+		json_number(json, "stale_ms", meta->stale_ms);
 	if (meta->writer_uid != BRINE_NOBODY)
 		json_number(json, "writer_uid", meta->writer_uid);
 	if (!entry && meta->cost_us)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/cli/command.h"
 #include "client/cli/suggest.h"
 #include "client/cli/units.h"
 
@@ -18,7 +19,8 @@ const struct option option_table[OPTION_COUNT] = {
 struct reading {
 	char *const *arguments;
 	size_t count;
-	size_t next; /* the argument to read */
+	size_t next;                   /* the argument to read */
+	const struct command *command; /* NULL while it was not met */
 	struct options options;
 	char *error; /* OPTION_ERROR_MAX */
 };
@@ -73,15 +75,16 @@ set_duration(struct reading *reading, enum option_id id, const char *text)
 	uint64_t us;
 	int result;
 
-	if (option->form == OPTION_LIFE && strcmp(text, "never") == 0) {
+	if (option->form != OPTION_DURATION && strcmp(text, "never") == 0) {
 		reading->options.number[id] = UINT64_MAX;
 		return 0;
 	}
 	result = duration_parse(text, &us);
 	if (result == DURATION_LONG)
 		return refuse(reading, "--%s %.40s: too long%s.", option->name, text,
-			      option->form == OPTION_LIFE ? "; for no end write never"
-							  : "");
+			      option->form == OPTION_DURATION
+				      ? ""
+				      : "; for no end write never");
 	if (result)
 		return refuse_duration(reading, option->name, text);
 	if (option->form == OPTION_DURATION) {
@@ -112,7 +115,33 @@ set_choice(struct reading *reading, enum option_id id, const char *text)
 	return 0;
 }
 
-/* text is NULL for a flag. */
+static int
+add_listed(struct reading *reading, enum option_id id, const char *text)
+{
+	struct options *options = &reading->options;
+
+	if (options->listed_count == OPTION_LISTED_MAX)
+		return refuse(reading, "--%s: too many of them; %d is the most.",
+			      option_table[id].name, OPTION_LISTED_MAX);
+	options->listed[options->listed_count].id = id;
+	options->listed[options->listed_count].text = text;
+	options->listed_count++;
+	return 0;
+}
+
+static int
+set_integer(struct reading *reading, enum option_id id, const char *text)
+{
+	int64_t integer;
+
+	if (integer_parse(text, &integer))
+		return refuse(reading, "--%s %.100s: not an integer of 64 bits.",
+			      option_table[id].name, text);
+	reading->options.number[id] = (uint64_t)integer;
+	return 0;
+}
+
+/* text is NULL for a flag, and where it may be left out. */
 static int
 set_option(struct reading *reading, enum option_id id, const char *text)
 {
@@ -126,6 +155,13 @@ set_option(struct reading *reading, enum option_id id, const char *text)
 			return refuse(reading, "--%s %.100s: not a whole number.",
 				      option->name, text);
 		return 0;
+	case OPTION_INTEGER:
+		return set_integer(reading, id, text);
+	case OPTION_LIST:
+		return add_listed(reading, id, text);
+	case OPTION_PAUSE:
+		reading->options.number[id] = 0;
+		return text ? set_duration(reading, id, text) : 0;
 	case OPTION_LIFE:
 	case OPTION_DURATION:
 		return set_duration(reading, id, text);
@@ -150,7 +186,7 @@ take_option(struct reading *reading, enum option_id id, const char *shown,
 				      attached);
 		return set_option(reading, id, NULL);
 	}
-	if (!attached) {
+	if (!attached && option->form != OPTION_PAUSE) {
 		if (reading->next == reading->count)
 			return refuse(reading, "%s needs a %s behind it.", shown,
 				      option->argument);
@@ -181,6 +217,40 @@ refuse_unknown(struct reading *reading, const char *name, size_t len)
 		      len < 100 ? (int)len : 100, name);
 }
 
+/* The command whose options these are: the one that was met, else the first that is named later. */
+static const struct command *
+command_ahead(const struct reading *reading)
+{
+	const struct command *command = reading->command;
+
+	for (size_t i = reading->next; !command && i < reading->count; i++)
+		command = command_find(reading->arguments[i]);
+	return command;
+}
+
+/* The option of that name, or OPTION_COUNT; of two, the one that belongs to the command. */
+static enum option_id
+find_name(const struct reading *reading, const char *name, size_t len)
+{
+	enum option_id found = OPTION_COUNT;
+
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const char *known = option_table[i].name;
+		const struct command *command;
+
+		if (strlen(known) != len || memcmp(known, name, len) != 0)
+			continue;
+		if (found == OPTION_COUNT) {
+			found = (enum option_id)i;
+			continue;
+		}
+		command = command_ahead(reading);
+		if (command && command->options & OPTION_BIT(i))
+			found = (enum option_id)i;
+	}
+	return found;
+}
+
 /* "--name", "--name=argument" */
 static int
 take_long(struct reading *reading, const char *argument)
@@ -189,16 +259,12 @@ take_long(struct reading *reading, const char *argument)
 	size_t len = strcspn(name, "=");
 	const char *attached = name[len] ? name + len + 1 : NULL;
 	char shown[64];
+	enum option_id id = find_name(reading, name, len);
 
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		const char *known = option_table[i].name;
-
-		if (strlen(known) != len || memcmp(known, name, len) != 0)
-			continue;
-		snprintf(shown, sizeof(shown), "--%s", known);
-		return take_option(reading, (enum option_id)i, shown, attached);
-	}
-	return refuse_unknown(reading, name, len);
+	if (id == OPTION_COUNT)
+		return refuse_unknown(reading, name, len);
+	snprintf(shown, sizeof(shown), "--%s", option_table[id].name);
+	return take_option(reading, id, shown, attached);
 }
 
 static enum option_id
@@ -234,6 +300,22 @@ take_short(struct reading *reading, const char *argument)
 	return 0;
 }
 
+/* "-5", but not "-0", which may be an option. */
+static bool
+is_negative(const char *argument)
+{
+	return argument[0] == '-' && argument[1] >= '1' && argument[1] <= '9' &&
+	       !argument[1 + strspn(argument + 1, "0123456789")];
+}
+
+/* Behind count operands. */
+static bool
+is_operand(const struct reading *reading, size_t count, const char *argument)
+{
+	return argument[0] != '-' || !argument[1] ||
+	       (is_negative(argument) && command_counts(reading->command, count));
+}
+
 int
 option_parse(char *const *arguments, size_t count, struct options *ret_options,
 	     const char **ret_operands, size_t *ret_operand_count,
@@ -249,20 +331,34 @@ option_parse(char *const *arguments, size_t count, struct options *ret_options,
 		const char *argument = arguments[reading.next++];
 		int result = 0;
 
-		if (ended || argument[0] != '-' || !argument[1])
+		if (ended || is_operand(&reading, operands, argument)) {
+			if (operands == 0)
+				reading.command = command_find(argument);
+			else
+				ended = ended || command_passes_on(reading.command);
 			ret_operands[operands++] = argument;
-		else if (strcmp(argument, "--") == 0)
+		} else if (strcmp(argument, "--") == 0) {
 			ended = true;
-		else if (argument[1] == '-')
+		} else if (argument[1] == '-') {
 			result = take_long(&reading, argument);
-		else
+		} else {
 			result = take_short(&reading, argument);
+		}
 		if (result)
 			return result;
 	}
 	*ret_options = reading.options;
 	*ret_operand_count = operands;
 	return 0;
+}
+
+const char *
+option_next(const struct options *options, enum option_id id, size_t *position)
+{
+	while (*position < options->listed_count)
+		if (options->listed[(*position)++].id == id)
+			return options->listed[*position - 1].text;
+	return NULL;
 }
 
 enum option_id

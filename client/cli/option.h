@@ -23,8 +23,11 @@ _Static_assert(OPTION_COUNT < 64, "options must fit the bits of struct options")
 enum option_form {
 	OPTION_FLAG,
 	OPTION_TEXT,
+	OPTION_LIST,
 	OPTION_NUMBER,
+	OPTION_INTEGER,
 	OPTION_LIFE,
+	OPTION_PAUSE,
 	OPTION_DURATION,
 	OPTION_CHOICE,
 };
@@ -39,23 +42,36 @@ struct option {
 
 extern const struct option option_table[OPTION_COUNT];
 
+/* How often the options of a list may be given, all of them together. */
+#define OPTION_LISTED_MAX 256
+
 struct options {
 	uint64_t given; /* OPTION_BIT() of each */
 	const char *text[OPTION_COUNT];
-	uint64_t number[OPTION_COUNT];
+	uint64_t number[OPTION_COUNT]; /* of an INTEGER in two's complement */
+	struct {
+		enum option_id id;
+		const char *text;
+	} listed[OPTION_LISTED_MAX]; /* in the order in which they were given */
+	size_t listed_count;
 };
 
 #define OPTION_ERROR_MAX 512
 
-/* Reads count arguments. Options and operands may stand in any order, -- ends the options, the later of
- * two counts. The operands go to ret_operands, which has room for count. Returns 0, or -1 with one or more
- * sentences in error. */
+/* Reads count arguments. Options and operands may stand in any order, -- ends the options, and so does the operand of
+ * a command that is given the command line of another program; the later of two counts, of a list both. A negative
+ * integer is an operand where a command counts. The operands go to ret_operands, which has room for count. Returns 0,
+ * or -1 with one or more sentences in error. */
 int option_parse(char *const *arguments, size_t count, struct options *ret_options,
 		 const char **ret_operands, size_t *ret_operand_count,
 		 char error[static OPTION_ERROR_MAX]);
 
 /* The first option that is given and not among the allowed bits, or OPTION_COUNT. */
 enum option_id option_foreign(const struct options *options, uint64_t allowed);
+
+/* The next text of a list; *position starts at 0. NULL at its end. */
+const char *option_next(const struct options *options, enum option_id id,
+			size_t *position);
 
 static inline bool
 option_given(const struct options *options, enum option_id id)

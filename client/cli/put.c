@@ -13,6 +13,7 @@
 #include "client/cli/progress.h"
 #include "client/cli/report.h"
 #include "client/cli/source.h"
+#include "client/cli/tag.h"
 #include "client/cli/units.h"
 
 /* Up to here a value goes in one request, which may be sent again; a longer one is a stream. */
@@ -25,6 +26,7 @@ struct putting {
 	struct cli *cli;
 	struct operand_key key;
 	struct brine_put_options options;
+	struct tags tags;
 	struct source source;
 	char *buffer;    /* PUT_WHOLE */
 	uint64_t length; /* of what was read */
@@ -54,6 +56,11 @@ check_options(struct cli *cli)
 				    cli->operands[1]);
 	if (option_given(options, OPTION_INT) && option_given(options, OPTION_CODEC))
 		return report_usage(cli, "--int and --codec exclude each other.");
+	if (option_given(options, OPTION_STALE_FOR) &&
+	    (!option_given(options, OPTION_TTL) ||
+	     options->number[OPTION_TTL] == UINT64_MAX))
+		return report_usage(cli, "--stale counts from the end of a time to live: "
+					 "it needs --ttl as well.");
 	return EXIT_DONE;
 }
 
@@ -64,6 +71,8 @@ put_options(const struct options *options)
 		.ttl_ms = options->number[OPTION_TTL],
 		.cost_us = options->number[OPTION_COST],
 		.version = options->number[OPTION_IF_VERSION],
+		.stale_ms = options->number[OPTION_STALE_FOR] / 1000 +
+			    (options->number[OPTION_STALE_FOR] % 1000 != 0),
 		.ack = operand_ack(options),
 	};
 
@@ -293,9 +302,13 @@ command_put(struct cli *cli)
 	if (status == EXIT_DONE)
 		status = operand_key(cli, cli->operands[0], &putting.key);
 	if (status == EXIT_DONE)
+		status = tag_options(cli, &putting.tags);
+	if (status == EXIT_DONE)
 		status = open_source(&putting);
 	if (status != EXIT_DONE)
 		return status;
+	putting.options.tags = putting.tags.bytes;
+	putting.options.tags_len = putting.tags.len;
 	putting.buffer = malloc(PUT_WHOLE);
 	if (!putting.buffer) {
 		report(cli, "out of memory");

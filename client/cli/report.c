@@ -108,6 +108,8 @@ report_exit_status(int error)
 	case BRINE_ERROR_BAD_NAMESPACE:
 	case BRINE_ERROR_FORBIDDEN:
 	case BRINE_ERROR_TOO_MANY:
+	case BRINE_ERROR_NOT_A_COUNTER:
+	case BRINE_ERROR_OVERFLOW:
 	case BRINE_ERROR_NOT_TRUSTED:
 		return EXIT_REFUSED;
 	default:

@@ -8,7 +8,7 @@
 #include "client/cli/option.h"
 #include "client/cli/suggest.h"
 
-#define ARGUMENTS_MAX 16
+#define ARGUMENTS_MAX (2 * OPTION_LISTED_MAX + 8)
 
 static struct options options;
 static const char *operands[ARGUMENTS_MAX];
@@ -66,6 +66,70 @@ arguments_are_attached_or_apart(void **state)
 	assert_int_equal(PARSE("--value=", "--value"), -1);
 	assert_int_equal(PARSE("--value=a=b"), 0);
 	assert_string_equal(options.text[OPTION_VALUE], "a=b");
+}
+
+static void
+a_negative_integer_is_an_operand_where_a_command_counts(void **state)
+{
+	(void)state;
+	assert_int_equal(PARSE("incr", "key", "-5", "--initial", "-7"), 0);
+	assert_int_equal(operand_count, 3);
+	assert_string_equal(operands[2], "-5");
+	assert_int_equal((int64_t)options.number[OPTION_INITIAL], -7);
+	assert_int_equal(PARSE("keys", "-0"), 0);
+	assert_true(option_given(&options, OPTION_NUL));
+	REFUSED("no option -5", "incr", "-5");
+	REFUSED("no option -5", "get", "key", "-5");
+	REFUSED("no option -5x", "incr", "key", "-5x");
+	REFUSED("--initial 1.5: not an integer", "incr", "key", "--initial=1.5");
+}
+
+static void
+a_list_keeps_all_its_texts_in_order(void **state)
+{
+	const char *arguments[2 * OPTION_LISTED_MAX + 4] = { "put", "key" };
+	size_t position = 0;
+
+	(void)state;
+	assert_int_equal(PARSE("put", "--tag", "a", "key", "--tag=b", "--tag", ""), 0);
+	assert_string_equal(option_next(&options, OPTION_TAG, &position), "a");
+	assert_string_equal(option_next(&options, OPTION_TAG, &position), "b");
+	assert_string_equal(option_next(&options, OPTION_TAG, &position), "");
+	assert_null(option_next(&options, OPTION_TAG, &position));
+	for (size_t i = 0; i <= OPTION_LISTED_MAX; i++)
+		arguments[2 + i] = "--tag=x";
+	assert_int_equal(parse(arguments), -1);
+	assert_non_null(strstr(error, "--tag: too many of them; 256"));
+}
+
+static void
+of_two_options_with_one_name_the_commands_own_is_meant(void **state)
+{
+	(void)state;
+	assert_int_equal(PARSE("put", "--stale", "5s", "key"), 0);
+	assert_int_equal(options.number[OPTION_STALE_FOR], 5000000);
+	assert_int_equal(PARSE("--stale", "5s", "put", "key"), 0);
+	assert_int_equal(options.number[OPTION_STALE_FOR], 5000000);
+	assert_int_equal(PARSE("get", "--stale", "key"), 0);
+	assert_true(option_given(&options, OPTION_STALE_OK));
+	assert_int_equal(PARSE("--stale", "get", "key"), 0);
+	assert_true(option_given(&options, OPTION_STALE_OK));
+	assert_int_equal(operand_count, 2);
+}
+
+static void
+an_argument_that_may_be_left_out_stands_behind_an_equals_sign(void **state)
+{
+	(void)state;
+	assert_int_equal(PARSE("get", "--wait", "key"), 0);
+	assert_int_equal(operand_count, 2);
+	assert_true(option_given(&options, OPTION_WAIT));
+	assert_int_equal(options.number[OPTION_WAIT], 0);
+	assert_int_equal(PARSE("get", "--wait=5m", "key"), 0);
+	assert_int_equal(options.number[OPTION_WAIT], 300000);
+	assert_int_equal(PARSE("get", "-w5m", "key"), 0);
+	assert_int_equal(options.number[OPTION_WAIT], 300000);
+	REFUSED("--wait 5: of what?", "get", "--wait=5", "key");
 }
 
 static void
@@ -169,14 +233,18 @@ options_of_other_commands_are_foreign(void **state)
 }
 
 static void
-letters_and_names_are_used_once(void **state)
+letters_are_used_once_and_no_command_takes_two_options_of_one_name(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		for (size_t j = 0; j < i; j++) {
 			const struct option *a = &option_table[i], *b = &option_table[j];
 
-			assert_string_not_equal(a->name, b->name);
+			for (size_t k = 0; k < COMMAND_COUNT; k++)
+				if (command_table[k].options & OPTION_BIT(i) &&
+				    (command_table[k].options | OPTION_COMMON) &
+					    OPTION_BIT(j))
+					assert_string_not_equal(a->name, b->name);
 			assert_false(a->letter && a->letter == b->letter);
 		}
 }
@@ -255,6 +323,11 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_stand_before_and_behind_operands),
 		cmocka_unit_test(arguments_are_attached_or_apart),
+		cmocka_unit_test(a_negative_integer_is_an_operand_where_a_command_counts),
+		cmocka_unit_test(a_list_keeps_all_its_texts_in_order),
+		cmocka_unit_test(of_two_options_with_one_name_the_commands_own_is_meant),
+		cmocka_unit_test(
+			an_argument_that_may_be_left_out_stands_behind_an_equals_sign),
 		cmocka_unit_test(two_dashes_end_options_and_one_is_an_operand),
 		cmocka_unit_test(an_argument_may_look_like_an_option),
 		cmocka_unit_test(the_later_of_two_counts),
@@ -262,7 +335,8 @@ main(void)
 		cmocka_unit_test(unknown_options_are_refused_with_a_guess),
 		cmocka_unit_test(refusing_changes_nothing),
 		cmocka_unit_test(options_of_other_commands_are_foreign),
-		cmocka_unit_test(letters_and_names_are_used_once),
+		cmocka_unit_test(
+			letters_are_used_once_and_no_command_takes_two_options_of_one_name),
 		cmocka_unit_test(every_option_belongs_to_a_command),
 		cmocka_unit_test(mistyped_commands_find_the_one_meant),
 		cmocka_unit_test(help_fits_80_columns),
