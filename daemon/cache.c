@@ -26,6 +26,8 @@
 /* The next commit waits for this part of the time of the last, and no longer than that. */
 #define HOLD_PART 4
 #define HOLD_MAX_NS UINT64_C(2000000)
+/* Which leases still ask for stamps is looked up this often: all leases are walked over. */
+#define KEEP_LOOK_NS NS_PER_S
 #define DAMAGE_LOG_NS (60 * NS_PER_S)
 /* Beyond the pending limit, for deletes and each connection's first bytes. */
 #define PENDING_RESERVE_PART 4
@@ -274,6 +276,8 @@ cache_turn_end(struct cache *cache)
 {
 	lease_tick(cache->leases, cache->now_ns);
 	core_answer_told(cache);
+	if (cache->keeping && cache->now_ns - cache->keep_looked_ns >= KEEP_LOOK_NS)
+		core_release_stamps(cache);
 	snapshot_release(cache->snapshot);
 	if (commit_due(cache))
 		core_submit(cache);
@@ -282,10 +286,13 @@ cache_turn_end(struct cache *cache)
 uint64_t
 cache_deadline_ns(const struct cache *cache)
 {
-	uint64_t at_ns = lease_deadline_ns(cache->leases), commit_ns;
+	uint64_t at_ns = lease_deadline_ns(cache->leases), commit_ns, look_ns;
 
 	if (lease_anybody_told(cache->leases))
 		return 0;
+	look_ns = cache->keep_looked_ns + KEEP_LOOK_NS;
+	if (cache->keeping && look_ns < at_ns)
+		at_ns = look_ns;
 	if (!cache->writer_idle || !pending_gathers(cache->pending))
 		return at_ns;
 	commit_ns = pending_gathering_ns(cache->pending) + cache->config.commit_delay_ns;

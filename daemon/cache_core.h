@@ -163,6 +163,9 @@ struct cache {
 	uint64_t hold_until_ns; /* unless as many changes gather before: */
 	uint64_t hold_count;
 
+	size_t keeping;          /* namespaces that keep stamps for leases */
+	uint64_t keep_looked_ns; /* whether they still need to */
+
 	struct parked *waits_first; /* by number */
 	struct parked *waits_last;
 	size_t parked;
@@ -319,7 +322,7 @@ int op_ask_lease(struct cache *cache, struct op *op, struct answer *ret_answer);
 /* A stale value is about to be given out: is this caller the one to refresh it? */
 void op_offer_refresh(struct cache *cache, struct op *op, struct answer *answer);
 /* Is the put's token old, if it has one? */
-bool op_token_old(const struct cache *cache, const struct op *op);
+bool op_token_old(struct cache *cache, const struct op *op);
 /* Answers some of those who were told something; the rest has its turn next. */
 void core_answer_told(struct cache *cache);
 
@@ -339,13 +342,15 @@ unsigned core_tag_keys(const struct cache *cache, const struct namespace *namesp
 /* The newest stamp of one of these tags that is pending; NULL if there is none. */
 struct change *core_pending_stamp(const struct cache *cache, const uint8_t *tag_keys,
 				  unsigned count);
-/* Was one of these tags invalidated after that number? Right as far back as core_keep_stamps() asked for; the
- * answer is yes where it cannot be known. */
+/* Was one of these tags invalidated after that number? Yes also where it cannot be known: for a lease that nobody
+ * holds any more. */
 bool core_stamped_since(struct cache *cache, const struct namespace *namespace,
 			struct slice tags, uint64_t number);
-/* Stamps above this number are kept even if they void nothing any more: the grant of the namespace's oldest lease,
- * UINT64_MAX when it has none. */
-void core_keep_stamps(struct namespace *namespace, uint64_t above);
+/* A lease was granted: the stamps above this number are kept as long as somebody holds it, even if they void nothing
+ * any more. */
+void core_keep_stamps(struct cache *cache, struct namespace *namespace, uint64_t number);
+/* Now and then: what no lease asks for any more need not be kept. */
+void core_release_stamps(struct cache *cache);
 
 /* ---- decide.c ---- */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/cache_core.h"
+#include "daemon/log.h"
 #include "daemon/stamp.h"
 #include "proto/tag.h"
 
@@ -48,6 +49,8 @@ core_stamped_since(struct cache *cache, const struct namespace *namespace,
 
 	if (!tags.len || number >= namespace->stamped)
 		return false;
+	if (number < namespace->unkept)
+		return true;
 	count = core_tag_keys(cache, namespace, tags, keys);
 	pending = core_pending_stamp(cache, keys, count);
 	if (pending && pending->version > number)
@@ -58,10 +61,85 @@ core_stamped_since(struct cache *cache, const struct namespace *namespace,
 	return stored > number;
 }
 
-void
-core_keep_stamps(struct namespace *namespace, uint64_t above)
+static uint64_t
+kept_above(const struct namespace *namespace)
 {
-	atomic_store_explicit(&namespace->usage->keep_above, above, memory_order_relaxed);
+	return usage_figure(&namespace->usage->keep_above);
+}
+
+static void
+keep_above(struct cache *cache, struct namespace *namespace, uint64_t number)
+{
+	uint64_t newest = number < namespace->stamped ? number : namespace->stamped;
+
+	cache->keeping -= kept_above(namespace) != UINT64_MAX;
+	cache->keeping += number != UINT64_MAX;
+	atomic_store_explicit(&namespace->usage->keep_above, number,
+			      memory_order_relaxed);
+	if (newest > namespace->unkept)
+	namespace->unkept = newest;
+}
+
+void
+core_keep_stamps(struct cache *cache, struct namespace *namespace, uint64_t number)
+{
+	/* An older lease asks for more. */
+	if (kept_above(namespace) == UINT64_MAX)
+		keep_above(cache, namespace, number);
+}
+
+struct keeper {
+	struct namespace *namespace;
+	uint64_t oldest; /* grant of those that are held */
+};
+
+struct keepers {
+	struct keeper *all;
+	size_t count;
+};
+
+static int
+by_incarnation(const void *a, const void *b)
+{
+	const struct keeper *left = a, *right = b;
+
+	return (left->namespace->incarnation > right->namespace->incarnation) -
+	       (left->namespace->incarnation < right->namespace->incarnation);
+}
+
+static void
+note_lease(void *arg, uint32_t incarnation, uint64_t number)
+{
+	struct keepers *keepers = arg;
+	struct namespace wanted = { .incarnation = incarnation };
+	struct keeper *keeper =
+		bsearch(&(struct keeper){ .namespace = &wanted }, keepers->all,
+			keepers->count, sizeof(keepers->all[0]), by_incarnation);
+
+	if (keeper && number < keeper->oldest)
+		keeper->oldest = number;
+}
+
+void
+core_release_stamps(struct cache *cache)
+{
+	struct keepers keepers = { .all = calloc(cache->keeping + 1,
+						 sizeof(keepers.all[0])) };
+
+	cache->keep_looked_ns = cache->now_ns;
+	if (!keepers.all)
+		return; /* kept a while longer */
+	for (struct namespace *at = names_next(&cache->names, NULL); at;
+	     at = names_next(&cache->names, at))
+		if (kept_above(at) != UINT64_MAX)
+			keepers.all[keepers.count++] =
+				(struct keeper){ .namespace = at, .oldest = UINT64_MAX };
+	CHECK(keepers.count == cache->keeping);
+	qsort(keepers.all, keepers.count, sizeof(keepers.all[0]), by_incarnation);
+	lease_each(cache->leases, note_lease, &keepers);
+	for (size_t i = 0; i < keepers.count; i++)
+		keep_above(cache, keepers.all[i].namespace, keepers.all[i].oldest);
+	free(keepers.all);
 }
 
 /* A change for each tag, none of them accepted. NULL: there is no memory. */
@@ -128,6 +206,8 @@ cache_invalidate(struct cache *cache, const struct target *target, struct slice 
 		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
 	accept_stamps(cache, first);
 	namespace->stamped = number;
+	if (kept_above(namespace) == UINT64_MAX)
+	namespace->unkept = number;
 	cache->counts.invalidations++;
 	return core_acknowledge(cache, later, ack != ACK_MEMORY, ret_answer);
 }

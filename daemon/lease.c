@@ -264,6 +264,18 @@ lease_saved(const struct leases *leases, uint64_t now_ns, struct saved_lease *to
 }
 
 void
+lease_each(const struct leases *leases,
+	   void (*visit)(void *arg, uint32_t incarnation, uint64_t number), void *arg)
+{
+	if (!leases->counts.entries)
+		return;
+	for (size_t i = 0; i < LEASE_BUCKETS; i++)
+		for (const struct lease *at = leases->buckets[i]; at; at = at->next)
+			if (lease_taken(at))
+				visit(arg, be32_load(at->row_key), at->token.number);
+}
+
+void
 lease_reserve(struct leases *leases, const struct saved_lease *saved, uint64_t now_ns)
 {
 	struct lease *lease;

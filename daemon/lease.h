@@ -151,6 +151,10 @@ struct saved_lease {
 /* What is held, at most `most` of it. Returns how many. */
 size_t lease_saved(const struct leases *leases, uint64_t now_ns, struct saved_lease *to,
 		   size_t most);
+/* Calls visit for each lease that somebody holds, or may resume: where its key is, and the number of its grant. */
+void lease_each(const struct leases *leases,
+		void (*visit)(void *arg, uint32_t incarnation, uint64_t number),
+		void *arg);
 /* Granted by an earlier start: RESERVED from now on. */
 void lease_reserve(struct leases *leases, const struct saved_lease *saved,
 		   uint64_t now_ns);

@@ -137,6 +137,8 @@ op_ask_lease(struct cache *cache, struct op *op, struct answer *ret_answer)
 			return CACHE_LATER;
 		verdict = request.only_wait ? LEASE_VAIN : LEASE_ALONE;
 	}
+	if (verdict == LEASE_GRANTED)
+		core_keep_stamps(cache, op->namespace, token.number);
 	return answer_now(ret_answer, answer_told(verdict, token));
 }
 
@@ -149,15 +151,26 @@ op_offer_refresh(struct cache *cache, struct op *op, struct answer *answer)
 	if (request.only_wait || lease_ask(cache->leases, op->row_key, &request,
 					   cache->now_ns, &token) != LEASE_GRANTED)
 		return;
+	core_keep_stamps(cache, op->namespace, token.number);
 	answer->lease = LEASE_REPLY_GRANTED;
 	write_token(token, answer->token);
 }
 
 bool
-op_token_old(const struct cache *cache, const struct op *op)
+op_token_old(struct cache *cache, const struct op *op)
 {
-	return op->put.tokened &&
-	       !lease_valid(cache->leases, op->row_key, read_token(op->put.token));
+	struct token token;
+
+	if (!op->put.tokened)
+		return false;
+	token = read_token(op->put.token);
+	if (!lease_valid(cache->leases, op->row_key, token))
+		return true;
+	if (!core_stamped_since(cache, op->namespace, op->put.tags, token.number))
+		return false;
+	/* What it computed from may be what was invalidated: as with a delete, the next one computes. */
+	lease_revoked(cache->leases, op->row_key, cache->now_ns);
+	return true;
 }
 
 /* ---- who was told something */

@@ -363,6 +363,7 @@ names_add(struct names *names, struct usage *usage)
 	namespace->incarnation = usage->incarnation;
 	namespace->uid = usage->uid;
 	namespace->stamped = usage->stamping.newest;
+	namespace->unkept = usage->stamping.dropped;
 	namespace->name_len = usage->name_len;
 	memcpy(namespace->name, usage->name, usage->name_len);
 	bucket = &names->buckets[names_bucket(usage->uid,

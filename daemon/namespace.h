@@ -132,6 +132,7 @@ struct namespace
 	uint32_t uid;
 	uint64_t flushed_at; /* change number of the last flush */
 	uint64_t stamped; /* newest stamp of a tag: what is newer need not look for one */
+	uint64_t unkept;  /* stamps up to this number may be gone */
 	/* counters of this start */
 	uint64_t hits;
 	uint64_t misses_absent;

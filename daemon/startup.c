@@ -124,6 +124,9 @@ load_names(struct cache *cache, struct ledger *ledger)
 	     usage = ledger_next(ledger, usage)) {
 		if (usage->incarnation >= cache->next_incarnation)
 			cache->next_incarnation = usage->incarnation + 1;
+		/* Until the leases are known that may be taken up again. */
+		usage->keep_above = 0;
+		cache->keeping += !usage->flushed;
 		if (!usage->flushed && !names_add(&cache->names, usage))
 			done = STORE_FAILED;
 	}
@@ -189,6 +192,7 @@ stop_engine(struct cache *cache)
 	snapshot_free(&cache->snapshot);
 	names_done(&cache->names);
 	cache->names = (struct names){ .count = 0 };
+	cache->keeping = 0;
 	store_close(&cache->store);
 }
 
@@ -352,6 +356,7 @@ cache_open(const struct cache_config *config, unsigned wait_ms, struct cache **r
 	}
 	core_look_at_clock(cache);
 	load_leases(cache);
+	core_release_stamps(cache);
 	log_info("store in %s: at most %llu MiB (%s), values up to %llu MiB", cache->dir,
 		 (unsigned long long)(cache->max_size >> 20), cache->max_size_why,
 		 (unsigned long long)(cache->max_value >> 20));

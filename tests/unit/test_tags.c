@@ -505,73 +505,130 @@ where_nothing_has_tags_an_invalidation_leaves_nothing_behind(void **state)
 	engine_close(&engine);
 }
 
+/* Asks for a lease of the key, which is missing; it is the peer's. */
+static void
+hold_lease(struct engine *engine, struct peer *peer, const char *key,
+	   uint8_t ret_token[static CACHE_TOKEN_SIZE])
+{
+	struct get get = { .target = engine_target(key),
+			   .max_age_ms = TTL_NEVER,
+			   .lease = LEASE_WISH_COMPUTE,
+			   .peer = peer };
+
+	ENGINE_CALL(engine, cache_get(engine->cache, &get, &later, &answer_));
+	assert_int_equal(engine->answer.kind, ANSWER_MISS);
+	assert_int_equal(engine->answer.lease, LEASE_REPLY_GRANTED);
+	memcpy(ret_token, engine->answer.token, CACHE_TOKEN_SIZE);
+}
+
+static enum answer_kind
+publish(struct engine *engine, const char *key, const char *tag,
+	const uint8_t token[static CACHE_TOKEN_SIZE])
+{
+	struct tags tags;
+	struct put put = { .target = engine_target(key),
+			   .ttl_ms = TTL_NEVER,
+			   .tokened = true };
+
+	put.tags = one_tag(&tags, tag);
+	memcpy(put.token, token, CACHE_TOKEN_SIZE);
+	return engine_put_as(engine, &put, "x", 1);
+}
+
 static void
 a_flushed_namespace_leaves_no_stamps(void **state)
 {
 	struct engine engine;
 	struct target target = engine_target("");
-	struct namespace *namespace;
+	struct peer *peer;
+	uint8_t token[CACHE_TOKEN_SIZE];
 	(void)state;
 
 	engine_open(&engine);
 	put_many(&engine, 100, "red");
-	namespace = names_find(&engine.cache->names, 1000, slice_text("default"));
-	core_keep_stamps(namespace, 0); /* or a sweep may be faster than the flush */
+	peer = cache_peer_new(engine.cache, 1000);
+	hold_lease(&engine, peer, "held", token); /* or a sweep may be faster */
 	invalidate(&engine, "red", ACK_DISK);
 	invalidate(&engine, "blue", ACK_DISK);
 	assert_int_equal(stamps(&engine), 2);
 	ENGINE_CALL(&engine,
 		    cache_flush(engine.cache, &target, ACK_DISK, &later, &answer_));
-	core_keep_stamps(namespace, UINT64_MAX);
+	cache_peer_free(engine.cache, &peer);
 	put_tagged(&engine, "red-1", "red", 5);
 	assert_int_equal(engine_get(&engine, "red-1"), ANSWER_DONE);
-	assert_true(figure(&engine, "flushed") + figure(&engine, "invalidated") == 100);
+	assert_int_equal(figure(&engine, "flushed") + figure(&engine, "invalidated"),
+			 100);
+	assert_int_equal(stamps(&engine), 0);
 	engine_stop(&engine);
-	/* The rows are gone when nothing but the present incarnation has any. */
 	engine_reopen(&engine);
-	engine_sync(&engine);
-	namespace = names_find(&engine.cache->names, 1000, slice_text("default"));
 	assert_int_equal(engine_get(&engine, "red-1"), ANSWER_DONE);
 	assert_int_equal(stamps(&engine), 0);
 	engine_close(&engine);
 }
 
 static void
-stamps_that_a_lease_asks_for_are_kept(void **state)
+a_token_is_old_once_a_tag_of_its_value_was_invalidated(void **state)
 {
 	struct engine engine;
-	struct namespace *namespace;
-	struct slice red, blue;
-	struct tags red_tag, blue_tag;
-	uint64_t granted;
+	struct peer *peer, *next;
+	uint8_t token[CACHE_TOKEN_SIZE];
 	(void)state;
 
-	red = one_tag(&red_tag, "red");
-	blue = one_tag(&blue_tag, "blue");
 	engine_open(&engine);
-	put_tagged(&engine, "a", "green", 5);
-	engine_delete(&engine, "a");
-	invalidate(&engine, "red", ACK_DISK);
-	assert_int_equal(stamps(&engine), 0);
-	namespace = names_find(&engine.cache->names, 1000, slice_text("default"));
-	granted = core_number(engine.cache);
-	core_keep_stamps(namespace, granted);
-	assert_false(core_stamped_since(engine.cache, namespace, red, granted));
-	cache_turn_end(engine.cache);
-	invalidate(&engine, "red", ACK_MEMORY);
-	assert_true(core_stamped_since(engine.cache, namespace, red, granted));
-	assert_false(core_stamped_since(engine.cache, namespace, blue, granted));
-	cache_turn_end(engine.cache);
-	/* Some commits later it is the store that knows. */
-	for (int i = 0; i < 3; i++) {
-		put_tagged(&engine, "b", NULL, 5);
-		engine_sync(&engine);
+	peer = cache_peer_new(engine.cache, 1000);
+	next = cache_peer_new(engine.cache, 1000);
+	put_tagged(&engine, "beside", NULL, 5);
+	for (int stored = 0; stored < 2; stored++) {
+		invalidate(&engine, "red", ACK_DISK);
+		hold_lease(&engine, peer, "a", token);
+		/* What was invalidated before the grant does not count, nor another tag. */
+		invalidate(&engine, "green", ACK_MEMORY);
+		assert_int_equal(publish(&engine, "a", "red", token), ANSWER_DONE);
+		engine_delete(&engine, "a");
+
+		hold_lease(&engine, peer, "a", token);
+		invalidate(&engine, "red", ACK_MEMORY);
+		/* Some commits later it is the store that knows. */
+		for (int i = 0; stored && i < 3; i++) {
+			put_tagged(&engine, "beside", NULL, 5);
+			engine_sync(&engine);
+		}
+		assert_int_equal(publish(&engine, "a", "red", token), ANSWER_ERROR);
+		assert_int_equal(engine.answer.error, ERROR_OLD_TOKEN);
+		assert_int_equal(engine_get(&engine, "a"), ANSWER_MISS);
+		/* The lease is over: the next one computes. */
+		hold_lease(&engine, next, "a", token);
+		assert_int_equal(publish(&engine, "a", "red", token), ANSWER_DONE);
+		assert_int_equal(engine_get(&engine, "a"), ANSWER_DONE);
+		engine_delete(&engine, "a");
 	}
-	assert_int_equal(stamps(&engine), 1);
-	assert_true(core_stamped_since(engine.cache, namespace, red, granted));
-	assert_false(core_stamped_since(engine.cache, namespace, blue, granted));
-	cache_turn_end(engine.cache);
-	core_keep_stamps(namespace, UINT64_MAX);
+	cache_peer_free(engine.cache, &next);
+	cache_peer_free(engine.cache, &peer);
+	wait_for_no_stamps(&engine);
+	engine_close(&engine);
+}
+
+static void
+stamps_are_kept_for_a_lease_that_a_restart_saves(void **state)
+{
+	struct engine engine;
+	struct peer *peer;
+	uint8_t red[CACHE_TOKEN_SIZE], blue[CACHE_TOKEN_SIZE];
+	(void)state;
+
+	engine_open(&engine);
+	peer = cache_peer_new(engine.cache, 1000);
+	put_tagged(&engine, "beside", NULL, 5);
+	hold_lease(&engine, peer, "a", red);
+	hold_lease(&engine, peer, "b", blue);
+	invalidate(&engine, "red", ACK_DISK);
+	cache_leave(engine.cache);
+	cache_peer_free(engine.cache, &peer);
+	engine_stop(&engine);
+	engine_reopen(&engine);
+	assert_int_equal(publish(&engine, "a", "red", red), ANSWER_ERROR);
+	assert_int_equal(engine.answer.error, ERROR_OLD_TOKEN);
+	assert_int_equal(publish(&engine, "b", "blue", blue), ANSWER_DONE);
 	wait_for_no_stamps(&engine);
 	engine_close(&engine);
 }
@@ -584,17 +641,18 @@ more_stamps_than_objects_are_replaced_by_one_for_all(void **state)
 	struct target other = { 1000, slice_text("other"), slice_text("") };
 	struct target target = engine_target("");
 	struct put put = { .ttl_ms = TTL_NEVER };
+	struct peer *peer;
+	uint8_t token[CACHE_TOKEN_SIZE];
 	static uint8_t value[60000];
 	char name[32];
 	(void)state;
 
 	engine_open_with(&engine, 64 << 20);
+	peer = cache_peer_new(engine.cache, 1000);
 	put_tagged(&engine, "old", "red", 5);
 	engine_sync(&engine);
+	hold_lease(&engine, peer, "held", token); /* no sweep drops what comes now */
 	invalidate(&engine, "red", ACK_DISK);
-	/* As if a lease were held all the time: no sweep drops them. */
-	core_keep_stamps(names_find(&engine.cache->names, 1000, slice_text("default")),
-			 0);
 	for (unsigned i = 0; i < 20000; i++) {
 		struct tags tags = { .len = 0 };
 
@@ -604,7 +662,7 @@ more_stamps_than_objects_are_replaced_by_one_for_all(void **state)
 		}
 		invalidate_in(&engine, &target, slice(tags.bytes, tags.len), ACK_MEMORY);
 	}
-	assert_true(stamps(&engine) > 100000);
+	assert_int_equal(stamps(&engine), 1 + 20000 * TAGS_MAX);
 	for (unsigned i = 0; stamps(&engine) > 1000; i++) {
 		snprintf(name, sizeof(name), "%u", i);
 		put.target = other;
@@ -615,6 +673,10 @@ more_stamps_than_objects_are_replaced_by_one_for_all(void **state)
 	put_tagged(&engine, "new", "red", 5);
 	engine_sync(&engine);
 	assert_int_equal(engine_get(&engine, "new"), ANSWER_DONE);
+	/* It stands for every tag: which of them were invalidated nobody knows any more. */
+	assert_int_equal(publish(&engine, "held", "another", token), ANSWER_ERROR);
+	assert_int_equal(engine.answer.error, ERROR_OLD_TOKEN);
+	cache_peer_free(engine.cache, &peer);
 	engine_close(&engine);
 }
 
@@ -661,7 +723,8 @@ main(void)
 		cmocka_unit_test(
 			where_nothing_has_tags_an_invalidation_leaves_nothing_behind),
 		cmocka_unit_test(a_flushed_namespace_leaves_no_stamps),
-		cmocka_unit_test(stamps_that_a_lease_asks_for_are_kept),
+		cmocka_unit_test(a_token_is_old_once_a_tag_of_its_value_was_invalidated),
+		cmocka_unit_test(stamps_are_kept_for_a_lease_that_a_restart_saves),
 		cmocka_unit_test(more_stamps_than_objects_are_replaced_by_one_for_all),
 		cmocka_unit_test(only_a_sound_list_of_tags_is_one),
 	};
