@@ -1,6 +1,6 @@
-/* fuzz_answers.c - any bytes as what a daemon sends to a client that has asked for one thing of each kind. The first
- * byte says in which runs they arrive, the second how large a value may be. Every request gets one answer at most, and
- * one in all when the connection is cut. */
+/* fuzz_answers.c - any bytes as what a daemon sends to a client that has asked for one thing of each kind, the last of
+ * them a get with a lease. The first byte says in which runs they arrive, the second how large a value may be; time
+ * passes with them. Every request gets one answer at most, and one in all when the connection is cut. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
@@ -9,7 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-#define ASKED 10
+#define COMMANDS (BRINE_RESUME - BRINE_PING + 1)
+#define ASKED (COMMANDS + 1)
 
 static int answers[ASKED];
 
@@ -18,6 +19,7 @@ read_value(const struct brine_reply *reply)
 {
 	struct brine_entry entry;
 	struct brine_stat stat;
+	struct brine_reply inner;
 	size_t position = 0;
 
 	assert(reply->result == BRINE_HIT);
@@ -28,6 +30,12 @@ read_value(const struct brine_reply *reply)
 	position = 0;
 	while (brine_stats_next(reply->value, &position, &stat) == BRINE_HIT)
 		assert(position <= brine_value_len(reply->value));
+	position = 0;
+	while (brine_batch_next(reply->value, &position, &inner) == BRINE_HIT) {
+		assert(position <= brine_value_len(reply->value));
+		assert(inner.value == NULL || inner.result == BRINE_HIT);
+		brine_value_release(&inner.value);
+	}
 }
 
 static int
@@ -39,6 +47,7 @@ take_replies(struct brine_wire *wire)
 	while ((result = brine_wire_next(wire, &reply)) == 1) {
 		assert(reply.token < ASKED && answers[reply.token]++ == 0);
 		assert(reply.cursor_len <= sizeof(reply.cursor));
+		assert(reply.lease.state == BRINE_LEASE_NONE || reply.token == ASKED - 1);
 		if (reply.value)
 			read_value(&reply);
 		brine_value_release(&reply.value);
@@ -47,19 +56,12 @@ take_replies(struct brine_wire *wire)
 }
 
 static void
-ask(struct brine_wire *wire)
+drain(struct brine_wire *wire)
 {
-	struct brine_request request = {
-		.key = "k", .key_len = 1, .value = "v", .value_len = 1
-	};
 	struct iovec pieces[8];
 	size_t bytes;
 	int count;
 
-	for (uint64_t token = 0; token < ASKED; token++) {
-		request.command = (enum brine_command)(BRINE_PING + token);
-		assert(brine_wire_request(wire, &request, token, 0) == 0);
-	}
 	while ((count = brine_wire_output(wire, pieces, 8)) > 0) {
 		bytes = 0;
 		for (int i = 0; i < count; i++)
@@ -68,8 +70,35 @@ ask(struct brine_wire *wire)
 	}
 }
 
+static void
+ask(struct brine_wire *wire)
+{
+	struct brine_request request = {
+		.key = "k",
+		.key_len = 1,
+		.value = "v",
+		.value_len = 1,
+		.tags = "\3tag",
+		.tags_len = 4,
+		.give_up = 1,
+		.token = (const unsigned char *)"0123456789abcdef",
+		.stale_ms = 1,
+		.stale_ok = 1
+	};
+
+	for (uint64_t token = 0; token < ASKED; token++) {
+		request.command = (enum brine_command)(BRINE_PING + token % COMMANDS);
+		if (token == COMMANDS) {
+			request.command = BRINE_GET;
+			request.lease = BRINE_ASK_LEASE;
+		}
+		assert(brine_wire_request(wire, &request, token, 0) == 0);
+	}
+	drain(wire);
+}
+
 static size_t
-receive(struct brine_wire *wire, const uint8_t *bytes, size_t len)
+receive(struct brine_wire *wire, const uint8_t *bytes, size_t len, uint64_t now_ms)
 {
 	struct iovec space[2];
 	int count = brine_wire_space(wire, space);
@@ -82,7 +111,7 @@ receive(struct brine_wire *wire, const uint8_t *bytes, size_t len)
 		memcpy(space[i].iov_base, bytes + given, some);
 		given += some;
 	}
-	brine_wire_received(wire, given, 0);
+	brine_wire_received(wire, given, now_ms);
 	return given;
 }
 
@@ -101,8 +130,14 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	if (brine_wire_new(&options, &wire))
 		return 0;
 	ask(wire);
-	while (take_replies(wire) == 0 && at < len)
-		at += receive(wire, bytes + at, len - at < run ? len - at : run);
+	while (take_replies(wire) == 0 && at < len) {
+		/* Where the lease alone is awaited, silence brings a PING. */
+		if (brine_wire_outstanding(wire) == 1 && !answers[ASKED - 1]) {
+			brine_wire_tick(wire, brine_wire_deadline(wire));
+			drain(wire);
+		}
+		at += receive(wire, bytes + at, len - at < run ? len - at : run, at);
+	}
 	brine_wire_cut(wire);
 	take_replies(wire);
 	for (size_t i = 0; i < ASKED; i++)

@@ -1,5 +1,6 @@
 """Leases, counters, batches of libbrine.so with the real daemon: one computes, the others wait, whatever happens."""
 
+import ctypes
 import signal
 import threading
 import time
@@ -227,6 +228,32 @@ def test_of_several_who_take_one_gets_it(handles, handle):
     for thread in threads:
         thread.join()
     assert sorted(got, key=str) == [MISS] * 3 + [b"only one"]
+
+
+def test_objects_that_share_a_tag_are_gone_at_once(handle):
+    def tags(*names):
+        space, length = ctypes.create_string_buffer(4096), size_t()
+        for name in names:
+            assert handle.library.brine_tags_add(space, byref(length), name, size_t(len(name))) == 0
+        return {"tags": space.raw[:length.value], "tags_len": length.value}
+
+    def invalidate(*names):
+        run = tags(*names)
+        return handle.invalidate(run["tags"], size_t(run["tags_len"]), None, 0)
+
+    handle.write(b"page:1", b"1", **tags(b"user:7", b"page"))
+    handle.write(b"page:2", b"2", **tags(b"user:8", b"page"))
+    puts = [request(PUT, b"batch%d" % number, b"v", **tags(b"user:7")) for number in range(20)]
+    assert handle.many("many", puts)[1] == [0] * 20
+    assert invalidate(b"user:7", b"nobody") == 0, handle.message()
+    assert handle.read(b"page:1") == MISS and handle.read(b"page:2")[0] == b"2"
+    assert handle.many("many", [request(GET, put.key) for put in puts])[1] == [MISS] * 20
+    handle.write(b"page:1", b"again", **tags(b"user:7"))
+    assert handle.read(b"page:1")[0] == b"again"
+    token = handle.lease(b"leased")[2]
+    assert handle.write(b"leased", b"v", token=token, stale_ms=5, **tags(b"page"))[0] == 0
+    assert invalidate(b"page") == 0
+    assert handle.read(b"leased") == MISS and handle.read(b"page:2") == MISS
 
 
 def request(command, key, value=b"", **fields):
