@@ -216,6 +216,7 @@ conns_drop_idle(struct conns *conns)
 
 	for (struct conn *conn = conns->first; conn; conn = conn->next)
 		if (!conn_owes(conn) && !conn->input.len && session_idle(conn->session) &&
+		    !cache_peer_holds(conn->session->peer) &&
 		    (!worst || conn->moved_ns <= worst->moved_ns))
 			worst = conn;
 	if (!worst)

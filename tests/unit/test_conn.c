@@ -822,6 +822,23 @@ the_longest_idle_connection_gives_its_descriptor(void **state)
 	world_close(&world);
 }
 
+static void
+who_holds_a_lease_is_not_idle(void **state)
+{
+	struct world world;
+	struct peer holder;
+
+	(void)state;
+	world_open(&world, NULL);
+	holder = peer_greet(&world);
+	fake.hold_leases = true;
+	assert_false(conns_drop_idle(world.conns));
+	fake.hold_leases = false;
+	assert_true(conns_drop_idle(world.conns));
+	peer_close(&holder);
+	world_close(&world);
+}
+
 int
 main(void)
 {
@@ -858,6 +875,7 @@ main(void)
 		cmocka_unit_test(the_longest_stalled_half_request_gives_way_to_others),
 		cmocka_unit_test(descriptors_that_are_sent_along_do_not_arrive),
 		cmocka_unit_test(the_longest_idle_connection_gives_its_descriptor),
+		cmocka_unit_test(who_holds_a_lease_is_not_idle),
 	};
 
 	return unit_run(tests);

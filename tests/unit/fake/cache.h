@@ -22,6 +22,7 @@ struct fake {
 	unsigned turns, puts, gets, uploads, aborted;
 	unsigned open_downloads, open_payers, open_peers, dead_peers, kept, held;
 	bool left; /* cache_leave() */
+	bool hold_leases; /* every peer holds one */
 };
 
 /* The one cache of the test. */
