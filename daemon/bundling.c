@@ -27,6 +27,7 @@ cache_bundle_max(const struct cache *cache)
 	return part < BUNDLE_SIZE_MAX ? part : BUNDLE_SIZE_MAX;
 }
 
+/* entry: the item's, from 1; 0 when it is about none. */
 static int
 refuse(struct op *op, struct answer *ret_answer, enum error error, size_t entry)
 {
@@ -95,7 +96,7 @@ judge_all(struct cache *cache, struct op *all, size_t *ret_entry, bool *ret_cold
 		refused = where == FIND_FAILED ? ERROR_INTERNAL
 					       : judge(cache, item, &found);
 		if (refused) {
-			*ret_entry = i;
+			*ret_entry = i + 1;
 			return refused;
 		}
 	}
@@ -217,13 +218,15 @@ cache_bundle(struct cache *cache, struct bundle **bundle, const struct later *la
 	struct op op = { .kind = OP_BUNDLE, .bundle = *bundle, .later = *later };
 	struct target target = { .uid = (*bundle)->uid,
 				 .namespace = (*bundle)->namespace };
+	uint64_t value_max = cache->max_value < CACHE_PART_MAX ? cache->max_value
+							       : CACHE_PART_MAX;
 
 	*bundle = NULL;
 	for (size_t i = 0; i < op.bundle->count; i++) {
-		if (op.bundle->items[i].value.len <= cache->max_value)
+		if (op.bundle->items[i].value.len <= value_max)
 			continue;
-		refuse(&op, ret_answer, ERROR_TOO_LARGE, i);
-		ret_answer->detail = cache->max_value;
+		refuse(&op, ret_answer, ERROR_TOO_LARGE, i + 1);
+		ret_answer->detail = value_max;
 		return CACHE_NOW;
 	}
 	op.namespace = core_refuses(cache, ret_answer)

@@ -88,7 +88,7 @@ struct answer {
 	uint8_t token[CACHE_TOKEN_SIZE];
 
 	int64_t counter; /* INCR */
-	/* What a bundle came to, the receiver's to free; with an error: which item it is about. */
+	/* What a bundle came to, the receiver's to free; with an error: which item it is about, from 1; 0: none. */
 	struct bundle *bundle;
 	uint32_t entry;
 
@@ -223,7 +223,7 @@ struct bundle {
 	struct bundle_item items[];
 };
 void bundle_free(struct bundle **bundle);
-/* The most bytes that the values of one bundle may have. */
+/* The most bytes that the values of one bundle may have; one value has CACHE_PART_MAX at most. */
 uint64_t cache_bundle_max(const struct cache *cache);
 /* Takes the bundle, in every case. */
 int cache_bundle(struct cache *cache, struct bundle **bundle, const struct later *later,

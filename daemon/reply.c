@@ -227,9 +227,9 @@ reply_answer(struct session *session, uint32_t id, enum reply_form form,
 		outbox_frame(&session->outbox, FRAME_REPLY, id, &header);
 		break;
 	case ANSWER_ERROR:
-		if (form == REPLY_BUNDLE)
+		if (answer->entry)
 			reply_entry_error(session, id, answer->error, answer->detail,
-					  answer->text, answer->entry);
+					  answer->text, answer->entry - 1);
 		else
 			reply_error(session, id, answer->error, answer->detail,
 				    answer->text);

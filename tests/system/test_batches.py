@@ -172,6 +172,25 @@ def test_a_body_over_the_limit_is_too_large(peer):
     assert peer.ask("PING").kind == wire.REPLY
 
 
+def test_a_value_of_more_than_a_segment_is_too_large_for_a_batch(peer):
+    longest = bytes(wire.SEGMENT_MAX)
+    assert len(entries(batch(peer, put(b"k"), put(b"l", longest)))) == 2
+    reply = batch(peer, put(b"k"), put(b"l", longest + b"x"))
+    refused(reply, "TOO_LARGE", 1)
+    assert reply.named["DETAIL"] == wire.SEGMENT_MAX
+    assert len(peer.ask("GET", {"KEY": b"l"}).body) == wire.SEGMENT_MAX
+
+
+def test_an_error_that_is_about_no_entry_names_none():
+    daemon = peers.Daemon("max_namespaces=1")
+    peer = daemon.peer()
+    batch(peer, put(b"k"))
+    reply = batch(peer, put(b"k"), NAMESPACE="second")
+    refused(reply, "TOO_MANY")
+    assert "ENTRY" not in reply.named
+    daemon.close()
+
+
 def test_an_aborted_batch_does_nothing(peer):
     id_ = peer.request("BATCH", {}, segments=[(wire.MORE, put(b"k")), (wire.ABORT, 39)])
     reply = peer.receive()
