@@ -34,7 +34,6 @@ struct payer {
 
 enum op_kind {
 	OP_GET,
-	/* from here on to OP_BUNDLE: what changes something */
 	OP_PUT,
 	OP_PUBLISH,
 	OP_DELETE,

@@ -71,7 +71,22 @@ needs_look_up(const struct op *op)
 static bool
 changes(const struct op *op)
 {
-	return op->kind >= OP_PUT && op->kind <= OP_BUNDLE;
+	switch (op->kind) {
+	case OP_PUT:
+	case OP_PUBLISH:
+	case OP_DELETE:
+	case OP_TOUCH:
+	case OP_TAKE:
+	case OP_INCR:
+	case OP_BUNDLE:
+		return true;
+	case OP_GET:
+	case OP_SCAN:
+	case OP_STATS:
+	case OP_ANSWER:
+		return false;
+	}
+	return false;
 }
 
 static int
