@@ -1,5 +1,5 @@
-/* cache_core.h - the inside of the cache, shared by its parts: cache.c, request.c,
- * startup.c and transfer.c. Loop thread. */
+/* cache_core.h - the inside of the cache: its state, and what its parts ask of each other, a section for each
+ * part. Loop thread. */
 #ifndef DAEMON_CACHE_CORE_H
 #define DAEMON_CACHE_CORE_H
 
@@ -238,9 +238,9 @@ void op_job_done(struct cache *cache, struct parked *parked);
 void op_resume(struct cache *cache, struct parked *parked);
 /* Answers with an error. Takes it. */
 void op_fail(struct cache *cache, struct parked *parked, enum error error);
-/* The target's namespace, made if need be. NULL: the error is in *ret_answer. */
 /* Can nothing be accepted just now? The error is in *ret_answer then. */
 bool core_refuses(const struct cache *cache, struct answer *ret_answer);
+/* The target's namespace, made if need be. NULL: the error is in *ret_answer. */
 struct namespace *core_namespace(struct cache *cache, const struct target *target,
 				 struct answer *ret_answer);
 

@@ -350,7 +350,6 @@ decide_put(struct cache *cache, struct op *op, struct found *found,
 				     ? ERROR_OLD_TOKEN
 				     : core_check_condition(cache, &op->put, found);
 	bool published = op->kind == OP_PUBLISH;
-	int done;
 
 	free(found->owner);
 	if (refused) {
@@ -365,9 +364,8 @@ decide_put(struct cache *cache, struct op *op, struct found *found,
 		else
 			upload_free(&op->upload);
 	}
-	done = op_acknowledge(cache, op, published || op->put.ack == ACK_DISK,
+	return op_acknowledge(cache, op, published || op->put.ack == ACK_DISK,
 			      ret_answer);
-	return done;
 }
 
 /* ---- delete, take, touch ---- */

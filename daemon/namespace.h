@@ -130,7 +130,6 @@ struct namespace
 		usage; /* of the present incarnation; the writer's once it was handed over */
 	uint32_t incarnation;
 	uint32_t uid;
-	uint64_t flushed_at; /* change number of the last flush */
 	uint64_t stamped; /* newest stamp of a tag: what is newer need not look for one */
 	uint64_t unkept;  /* stamps up to this number may be gone */
 	/* counters of this start */
