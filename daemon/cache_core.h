@@ -240,9 +240,6 @@ void op_resume(struct cache *cache, struct parked *parked);
 void op_fail(struct cache *cache, struct parked *parked, enum error error);
 /* Can nothing be accepted just now? The error is in *ret_answer then. */
 bool core_refuses(const struct cache *cache, struct answer *ret_answer);
-/* The target's namespace, made if need be. NULL: the error is in *ret_answer. */
-struct namespace *core_namespace(struct cache *cache, const struct target *target,
-				 struct answer *ret_answer);
 
 struct answer answer_error(enum error error, uint64_t detail, const char *text);
 
@@ -271,6 +268,12 @@ op_target(struct op *op)
 {
 	return &op->simple.target;
 }
+
+/* ---- naming.c ---- */
+
+/* The target's namespace, made if need be. NULL: the error is in *ret_answer. */
+struct namespace *core_namespace(struct cache *cache, const struct target *target,
+				 struct answer *ret_answer);
 
 /* ---- parking.c ---- */
 

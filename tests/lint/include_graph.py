@@ -30,7 +30,7 @@ LEVELS = [
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "bundling", "counting", "decide", "invalidate", "leasing", "listing", "lookup",
-     "parking", "request", "startup", "transfer"},
+     "naming", "parking", "request", "startup", "transfer"},
     {"counters", "input", "listener", "notify", "place", "settings", "stream", "watch"},
     {"handover", "outbox"},
     {"session"},
@@ -50,7 +50,7 @@ LEVELS = [
 # The parts behind a front door see it as well.
 PARTS = {
     "daemon/cache.h": {"cache_core", "bundling", "counting", "decide", "invalidate", "leasing", "listing",
-                       "lookup", "parking",
+                       "lookup", "naming", "parking",
                        "request", "startup", "transfer"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},
