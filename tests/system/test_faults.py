@@ -469,3 +469,17 @@ def test_a_start_with_a_clock_an_hour_behind_goes_on_from_the_last_commit(tmp_pa
         assert put(peer, b"new", b"x", TTL=1000, ACK=DISK) is None
         clock.sleep(2_000_000)
         until(lambda: get(peer, b"new") is None, "time goes on")
+
+
+def test_a_computation_of_ten_minutes_keeps_its_lease_past_every_idle_timeout(tmp_path, clock):
+    with timed(tmp_path) as daemon:
+        holder, waiter, idler = daemon.peer(), daemon.peer(), daemon.peer()
+        token = holder.ask("GET", {"KEY": b"k", "LEASE": 1}).named["TOKEN"]
+        id_ = waiter.request("GET", {"KEY": b"k", "LEASE": 1})
+        waiter.ask("PING")
+        idler.send(b"\1\3\0\0")  # half a request
+        clock.sleep(600 * 1_000_000)
+        assert idler.receive() is None  # what owes something is closed by its timeout
+        put(holder, b"k", b"value", TOKEN=token)
+        reply = waiter.receive()
+        assert (reply.id, reply.body) == (id_, b"value")
