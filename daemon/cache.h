@@ -112,6 +112,9 @@ struct later {
 	void (*answered)(void *arg, uint32_t id, const struct answer *answer);
 	void *arg;
 	uint32_t id;
+	/* It waits for somebody to compute from now on (cache_peer_waiting()), and has waited for
+	 * something of ours before. NULL is fine. */
+	void (*in_line)(void *arg);
 };
 
 /* Opens the store of config->path (created if need be) and starts the threads. Returns 0, or -1 with a
@@ -157,6 +160,8 @@ void cache_peer_died(struct cache *cache, struct peer *peer);
 bool cache_peer_holds(const struct peer *peer);
 /* Requests of its connection that wait for somebody to compute. */
 size_t cache_peer_waiting(const struct peer *peer);
+/* The same of all peers together; those who were told something, and not answered yet, count. */
+size_t cache_waiting(const struct cache *cache);
 
 /* The daemon is about to leave: who waits for a lease is told to ask again, and nobody is granted one. */
 void cache_leave(struct cache *cache);

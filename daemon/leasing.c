@@ -61,6 +61,14 @@ cache_peer_waiting(const struct peer *peer)
 	return peer_waiting(peer);
 }
 
+size_t
+cache_waiting(const struct cache *cache)
+{
+	const struct lease_counts *counts = lease_counts(cache->leases);
+
+	return counts->waiters + counts->told;
+}
+
 void
 cache_leave(struct cache *cache)
 {
@@ -118,6 +126,8 @@ park(struct cache *cache, struct op *op)
 		op_unpark(cache, parked);
 		return false;
 	}
+	if (op->waited && op->later.in_line)
+		op->later.in_line(op->later.arg);
 	op->namespace->waits++;
 	return true;
 }

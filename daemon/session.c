@@ -13,6 +13,11 @@
 /* Answers to come, and of these values. */
 #define OUTSTANDING_MAX 4096
 #define VALUES_MAX 64
+/* Of all clients together: each may have a part of what is left of them, and a few in any case. So many
+ * greedy ones get little each, and nobody's requests wait behind thousands of others'. */
+#define OUTSTANDING_TOTAL_MAX 6144
+#define OUTSTANDING_PART 2
+#define OUTSTANDING_ALWAYS 4
 
 struct session *
 session_open(struct sessions *all, int fd, uint32_t uid, void (*on_output)(void *arg),
@@ -91,19 +96,33 @@ session_close(struct session **session)
 	release(gone);
 }
 
+/* It may not be full any more. */
+static void
+in_line(void *arg)
+{
+	const struct session *session = arg;
+
+	if (!session_gone(session))
+		session->on_output(session->arg);
+}
+
 struct later
 session_expect(struct session *session, uint32_t id, bool value,
 	       void (*answered)(void *, uint32_t, const struct answer *))
 {
 	session->references++;
+	session->all->outstanding++;
 	session->values += value;
-	return (struct later){ .answered = answered, .arg = session, .id = id };
+	return (struct later){
+		.answered = answered, .arg = session, .id = id, .in_line = in_line
+	};
 }
 
 void
 session_unexpect(struct session *session, bool value)
 {
 	session->values -= value;
+	session->all->outstanding--;
 	session->references--;
 	CHECK(session->references > 0);
 }
@@ -112,9 +131,24 @@ void
 session_settle(struct session *session, bool value)
 {
 	session->values -= value;
+	session->all->outstanding--;
 	if (!session_gone(session))
 		session->on_output(session->arg);
 	release(session);
+}
+
+static unsigned
+outstanding_most(const struct sessions *all)
+{
+	size_t waiting = cache_waiting(all->cache);
+	size_t busy = all->outstanding > waiting ? all->outstanding - waiting : 0;
+	size_t part = busy < OUTSTANDING_TOTAL_MAX
+			      ? (OUTSTANDING_TOTAL_MAX - busy) / OUTSTANDING_PART
+			      : 0;
+
+	if (part > OUTSTANDING_MAX)
+		return OUTSTANDING_MAX;
+	return part > OUTSTANDING_ALWAYS ? (unsigned)part : OUTSTANDING_ALWAYS;
 }
 
 bool
@@ -126,7 +160,7 @@ session_full(const struct session *session)
 
 	return outbox->bytes > OUTPUT_MAX || outbox->streams.count >= STREAMS_MAX ||
 	       session->values - waiting >= VALUES_MAX ||
-	       session_outstanding(session) - waiting >= OUTSTANDING_MAX ||
+	       session_outstanding(session) - waiting >= outstanding_most(session->all) ||
 	       (outbox->bytes && outbox->pool->bytes > OUTPUT_TOTAL_MAX);
 }
 

@@ -23,6 +23,7 @@ struct sessions {
 	struct counters counters;
 	struct outbox_pool pool;
 	size_t batch_bytes;    /* that half-received batches hold */
+	size_t outstanding;    /* answers to come, of all of them */
 	struct session *first; /* all of them, those without a connection too */
 };
 

@@ -88,3 +88,44 @@ def test_a_slow_reader_of_deleted_values_does_not_hold_up_who_needs_their_room(d
     for reader in readers:
         assert cut_short(reader) == wire.ERRORS["BUSY"]
         assert reader.ask("PING").kind == wire.REPLY
+
+
+def drained(peer):
+    """Throws away what it is sent, until it is sent nothing for a moment."""
+    peer.sock.setblocking(False)
+    try:
+        while peer.sock.recv(1 << 20):
+            pass
+    except BlockingIOError:
+        pass
+    peer.sock.settimeout(peers.HUNG)
+
+
+def test_thousands_who_wait_for_a_lease_do_not_make_the_daemon_busy_for_others(daemon):
+    holder, crowd, other = daemon.peer(), daemon.peer(), daemon.peer()
+    lease = {"KEY": b"computed", "LEASE": 1}
+    assert "TOKEN" in holder.ask("GET", lease).named
+    for _ in range(20):
+        crowd.send(b"".join(wire.Frame("GET", crowd.next_id + number, lease).encode() for number in range(1000)))
+        crowd.next_id += 1000
+        drained(crowd)
+    wait_until(lambda: figures(other)["parked_requests"] > 5000, "they do not wait")
+    assert other.ask("PUT", {"KEY": b"k", "ACK": 2}, b"x").kind == wire.REPLY
+
+
+def test_many_greedy_connections_do_not_make_the_daemon_busy_for_others(daemon):
+    greedy, other = [daemon.peer() for _ in range(8)], daemon.peer()
+    for peer in greedy:
+        peer.frames = b"".join(wire.Frame("PUT", peer.next_id + number, {"KEY": b"g%d" % number, "ACK": 2}, b"x").encode()
+                               for number in range(4000))
+        peer.sock.setblocking(False)
+    busy, most = 0, 0
+    for round_ in range(40):
+        for peer in greedy:
+            try:
+                peer.frames = peer.frames[peer.sock.send(peer.frames):]
+            except BlockingIOError:
+                pass
+        busy += other.ask("PUT", {"KEY": b"other"}, b"x").kind == wire.ERROR
+        most = max(most, figures(other)["parked_requests"])
+    assert not busy and figures(other)["refused_busy"] == 0

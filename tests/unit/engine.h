@@ -200,7 +200,9 @@ engine_drain(struct engine *engine)
 
 #define ENGINE_CALL(engine, call)                                                        \
 	do {                                                                             \
-		struct later later = { engine_answered, (engine), 0 };                   \
+		struct later later = { .answered = engine_answered,                      \
+				       .arg = (engine),                                  \
+				       .id = 0 };                                        \
 		struct answer answer_;                                                   \
 		(engine)->answered = false;                                              \
 		cache_turn_begin((engine)->cache);                                       \

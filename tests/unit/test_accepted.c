@@ -14,7 +14,7 @@ a_put_that_is_overtaken_by_a_flush_is_stored_behind_it(void **state)
 	struct target all = engine_target("");
 	struct answer answer;
 	struct engine engine;
-	struct later later = { engine_answered, &engine, 0 };
+	struct later later = { .answered = engine_answered, .arg = &engine, .id = 0 };
 	(void)state;
 
 	engine_open(&engine);

@@ -450,7 +450,7 @@ one_change_after_a_shared_commit_is_committed_without_the_others(void **state)
 	struct engine engine;
 	struct put put = { .ttl_ms = TTL_NEVER, .ack = ACK_DISK };
 	unsigned answered = 0;
-	struct later later = { count_answer, &answered, 0 };
+	struct later later = { .answered = count_answer, .arg = &answered, .id = 0 };
 	struct answer answer;
 	uint64_t begun_ns;
 	(void)state;

@@ -15,7 +15,7 @@ a_put_that_waits_for_its_commit_costs_little(void **state)
 	static const char value[10000];
 	struct put put = { .ttl_ms = TTL_NEVER, .ack = ACK_DISK };
 	struct engine engine;
-	struct later later = { engine_answered, &engine, 0 };
+	struct later later = { .answered = engine_answered, .arg = &engine, .id = 0 };
 	struct answer answer;
 	(void)state;
 

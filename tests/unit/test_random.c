@@ -322,7 +322,7 @@ start(struct run *run, enum what what)
 static struct later
 later_of(struct flight *flight)
 {
-	return (struct later){ on_answer, flight, 0 };
+	return (struct later){ .answered = on_answer, .arg = flight };
 }
 
 static void

@@ -16,7 +16,7 @@ static bool
 get_now(struct engine *engine, const char *key)
 {
 	struct get get = { .target = engine_target(key), .max_age_ms = TTL_NEVER };
-	struct later later = { engine_answered, engine, 0 };
+	struct later later = { .answered = engine_answered, .arg = engine, .id = 0 };
 	struct answer answer;
 	bool now;
 

@@ -118,7 +118,7 @@ what_a_reader_brings_is_judged_by_what_was_invalidated_meanwhile(void **state)
 	struct engine engine;
 	struct target target = engine_target("a");
 	struct get get = { .target = target, .max_age_ms = TTL_NEVER };
-	struct later later = { engine_answered, &engine, 0 };
+	struct later later = { .answered = engine_answered, .arg = &engine, .id = 0 };
 	struct answer answer;
 	struct tags tags;
 	(void)state;
