@@ -158,24 +158,6 @@ client_set(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *
 	Py_RETURN_NONE;
 }
 
-static PyObject *
-client_store(PyObject *object, PyObject *args)
-{
-	struct brine_put_options options = { 0 };
-	struct client *self = client_of(object);
-	PyObject *key, *value, *ttl = NULL;
-	unsigned long long cost_us;
-
-	if (client_ready(self) < 0 ||
-	    !PyArg_ParseTuple(args, "OOK|O:_store", &key, &value, &cost_us, &ttl) ||
-	    client_ttl(self, ttl, &options.ttl_ms) < 0)
-		return NULL;
-	options.cost_us = cost_us;
-	if (put_one(self, key, value, &options) < 0)
-		return NULL;
-	Py_RETURN_NONE;
-}
-
 /* 1: it was there; 0: it was not; -1. */
 static int
 delete_one(struct client *self, PyObject *object)
@@ -394,7 +376,8 @@ static PyMethodDef methods[] = {
 	  "sync($self, /)\n--\n\nReturns when all that was stored before is on the disk." },
 	{ "close", client_close, METH_NOARGS,
 	  "close($self, /)\n--\n\nCloses the idle connections. A later call opens new ones." },
-	{ "_store", client_store, METH_VARARGS, "_store(key, value, cost_us[, ttl])" },
+	{ "_turn", (PyCFunction)(void (*)(void))client_turn, METH_FASTCALL,
+	  "_turn(key, inherited, wait_ms, lease_ms, accept_stale): the value, or a Turn to compute it" },
 	{ "_scan", client_scan, METH_O, "_scan(prefix): an iterator over encoded keys" },
 	{ "_stats", client_stats, METH_NOARGS,
 	  "_stats(): a list of (scope, name, value)" },

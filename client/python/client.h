@@ -55,6 +55,9 @@ PyObject *client_where(PyObject *self, PyObject *unused);
 PyObject *client_stats(PyObject *self, PyObject *unused);
 PyObject *client_counts(PyObject *self, PyObject *unused);
 
+/* turn.c */
+PyObject *client_turn(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
 /* scan.c */
 PyObject *client_scan(PyObject *self, PyObject *prefix);
 

@@ -86,14 +86,18 @@ lanes_take(struct lanes *lanes)
 
 	for (int i = 0; i < LANES_IDLE; i++) {
 		lane = atomic_exchange(&lanes->idle[i], NULL);
-		if (lane)
+		if (lane) {
+			lane->busy = true;
 			return lane;
+		}
 	}
 	/* The options were good once: only memory can fail. */
-	if (lane_open(&lanes->options, &lane) == 0)
-		return lane;
-	PyErr_NoMemory();
-	return NULL;
+	if (lane_open(&lanes->options, &lane) < 0) {
+		PyErr_NoMemory();
+		return NULL;
+	}
+	lane->busy = true;
+	return lane;
 }
 
 void
@@ -101,6 +105,13 @@ lanes_give(struct lanes *lanes, struct lane *lane)
 {
 	struct lane *none;
 
+	lane->busy = false;
+	if (lane->leases)
+		return;
+	if (lane->spoiled) {
+		lane_close(lane);
+		return;
+	}
 	for (int i = 0; i < LANES_IDLE; i++) {
 		none = NULL;
 		if (atomic_compare_exchange_strong(&lanes->idle[i], &none, lane))
@@ -114,4 +125,39 @@ lanes_drain(struct lanes *lanes)
 {
 	for (int i = 0; i < LANES_IDLE; i++)
 		lane_close(atomic_exchange(&lanes->idle[i], NULL));
+}
+
+/* ---- leases */
+
+void
+lane_pin(struct lane *lane)
+{
+	lane->leases++;
+	lane->owner = PyThread_get_thread_ident();
+}
+
+void
+lanes_unpin(struct lanes *lanes, struct lane *lane)
+{
+	lane->leases--;
+	if (!lane->busy)
+		lanes_give(lanes, lane);
+}
+
+bool
+lanes_drop(struct lane *lane)
+{
+	if (lane->leases > 1 || lane->busy)
+		return false;
+	lane_close(lane);
+	return true;
+}
+
+bool
+lane_take_again(struct lane *lane)
+{
+	if (lane->busy || lane->owner != PyThread_get_thread_ident())
+		return false;
+	lane->busy = true;
+	return true;
 }

@@ -7,6 +7,7 @@
 
 #include <Python.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "client/brine.h"
 
@@ -16,6 +17,12 @@
 struct lane {
 	struct brine *brine;
 	PyThreadState *thread; /* of the waiting thread, while it has no GIL */
+	/* Leases that hang on its connection: as long as there are any it goes back to its thread, not to all. */
+	unsigned leases;
+	unsigned long owner; /* that thread */
+	bool busy;           /* taken, and not given back */
+	/* Its handle holds a lease that nobody will end: never to be lent again, or it would be taken up anew. */
+	bool spoiled;
 };
 
 struct lanes {
@@ -34,6 +41,16 @@ struct lane *lanes_take(struct lanes *lanes);
 void lanes_give(struct lanes *lanes, struct lane *lane);
 /* Closes what is idle. */
 void lanes_drain(struct lanes *lanes);
+
+/* A lease was granted on this lane, which this thread has taken. */
+void lane_pin(struct lane *lane);
+/* That lease is over. */
+void lanes_unpin(struct lanes *lanes, struct lane *lane);
+/* The connection ends, and with it the one lease that hangs on it. False: there are more, or it is in use. */
+bool lanes_drop(struct lane *lane);
+/* Takes a lane again on which this thread holds a lease. False: it is another thread's, or in use further up
+ * this one's stack. */
+bool lane_take_again(struct lane *lane);
 
 /* Around a call that may wait. A signal that arrives meanwhile runs its Python handler; if that raises, the
  * call ends with -BRINE_ERROR_INTERRUPTED and the exception is set. */

@@ -1,6 +1,8 @@
 /* module.c - the extension module _brine: its types and what it owns per interpreter. */
 #include "client/python/state.h"
 
+#include <sys/random.h>
+
 #include "client/brine.h"
 #include "client/python/codec.h"
 #include "client/python/key.h"
@@ -11,9 +13,57 @@ module_encode_key(PyObject *module, PyObject *key)
 	return key_to_bytes(PyModule_GetState(module), key);
 }
 
+/* 0 or -1. */
+static int
+add_tag(PyObject *tag, unsigned char *tags, size_t *len)
+{
+	const char *text;
+	Py_ssize_t size;
+
+	if (!PyUnicode_Check(tag)) {
+		PyErr_Format(PyExc_TypeError, "a tag is a str, not %R", tag);
+		return -1;
+	}
+	text = PyUnicode_AsUTF8AndSize(tag, &size);
+	if (!text)
+		return -1;
+	if (brine_tags_add(tags, len, text, (size_t)size) == BRINE_DONE)
+		return 0;
+	PyErr_Format(PyExc_ValueError,
+		     "tag %R: an object has at most 16 tags, of 1 to 255 bytes each",
+		     tag);
+	return -1;
+}
+
+static PyObject *
+module_encode_tags(PyObject *module, PyObject *given)
+{
+	unsigned char tags[BRINE_TAGS_SIZE];
+	PyObject *items, *result = NULL;
+	Py_ssize_t count, i = 0;
+	size_t len = 0;
+
+	(void)module;
+	if (PyUnicode_Check(given))
+		return PyErr_Format(PyExc_TypeError, "tags=%R: a list of tags, not one",
+				    given);
+	items = PySequence_List(given);
+	if (!items)
+		return NULL;
+	count = PyList_Size(items);
+	while (i < count && add_tag(PyList_GetItem(items, i), tags, &len) == 0)
+		i++;
+	if (i == count)
+		result = PyBytes_FromStringAndSize((char *)tags, (Py_ssize_t)len);
+	Py_DECREF(items);
+	return result;
+}
+
 static PyMethodDef methods[] = {
 	{ "encode_key", module_encode_key, METH_O,
 	  "encode_key($module, key, /)\n--\n\nThe bytes as which a key travels." },
+	{ "encode_tags", module_encode_tags, METH_O,
+	  "encode_tags($module, tags, /)\n--\n\nThe bytes as which tags travel." },
 	{ NULL, NULL, 0, NULL },
 };
 
@@ -42,6 +92,18 @@ add_pickle(struct state *state)
 	return state->loads && state->dumps && state->protocol ? 0 : -1;
 }
 
+/* Two interpreters must not come upon the same holder ids. */
+static int
+add_holders(struct state *state)
+{
+	ssize_t len = getrandom(&state->holder_base, sizeof(state->holder_base), 0);
+
+	if (len == sizeof(state->holder_base))
+		return 0;
+	PyErr_SetFromErrno(PyExc_OSError);
+	return -1;
+}
+
 static int
 module_exec(PyObject *module)
 {
@@ -49,12 +111,15 @@ module_exec(PyObject *module)
 
 	state->client_type = add_type(module, &client_spec);
 	state->scan_type = add_type(module, &scan_spec);
+	state->turn_type = add_type(module, &turn_spec);
 	state->value_type = add_type(module, &value_spec);
 	state->key_type = add_type(module, &key_spec);
-	if (!state->client_type || !state->scan_type || !state->value_type ||
-	    !state->key_type)
+	if (!state->client_type || !state->scan_type || !state->turn_type ||
+	    !state->value_type || !state->key_type)
 		return -1;
 	if (PyModule_AddStringConstant(module, "version", brine_version()) < 0)
+		return -1;
+	if (add_holders(state) < 0)
 		return -1;
 	return add_pickle(state);
 }
@@ -66,6 +131,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 
 	Py_VISIT(state->client_type);
 	Py_VISIT(state->scan_type);
+	Py_VISIT(state->turn_type);
 	Py_VISIT(state->value_type);
 	Py_VISIT(state->key_type);
 	Py_VISIT(state->loads);
@@ -80,6 +146,7 @@ module_clear(PyObject *module)
 
 	Py_CLEAR(state->client_type);
 	Py_CLEAR(state->scan_type);
+	Py_CLEAR(state->turn_type);
 	Py_CLEAR(state->value_type);
 	Py_CLEAR(state->key_type);
 	Py_CLEAR(state->loads);

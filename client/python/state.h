@@ -11,16 +11,18 @@ struct state {
 	PyTypeObject *client_type;
 	PyTypeObject *key_type;
 	PyTypeObject *scan_type;
+	PyTypeObject *turn_type;
 	PyTypeObject *value_type;
 	PyObject *loads; /* of pickle; value_load() alone calls it */
 	PyObject *dumps;
-	PyObject *protocol; /* PICKLE_PROTOCOL, as dumps takes it */
-	uint32_t codec;     /* of what dumps makes here */
+	PyObject *protocol;                 /* PICKLE_PROTOCOL, as dumps takes it */
+	uint32_t codec;                     /* of what dumps makes here */
+	uint64_t holder_base, holder_count; /* of the holder ids that turn.c makes */
 };
 
 /* Of one of the types above, or of a class derived from it. Borrowed from the type. */
 struct state *state_of(PyTypeObject *type);
 
-extern PyType_Spec client_spec, key_spec, scan_spec, value_spec;
+extern PyType_Spec client_spec, key_spec, scan_spec, turn_spec, value_spec;
 
 #endif

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from . import _brine
-from ._errors import KINDS, Refused, Unavailable, Unpicklable, warn_once
+from ._errors import KINDS, BrineError, Refused, Unavailable, Unpicklable, warn_once
 from ._keys import Key, decode_key
 from ._ttl import TTL, ttl_ms
 
@@ -22,15 +21,6 @@ _R = TypeVar("_R")
 _Self = TypeVar("_Self", bound="Cache")
 
 
-class _Unset(enum.Enum):
-    UNSET = "..."
-
-    def __repr__(self) -> str:
-        return "..."
-
-
-_UNSET: Final = _Unset.UNSET
-
 # A source file that changed later may no longer be what was loaded from it.
 LOADED: Final = time.time()
 
@@ -41,7 +31,7 @@ _IN_NAMES: Final = str.maketrans(
 _UNSUPPORTED = 33  # errors.def
 # Where a miss would be a wrong answer, an outage raises whatever on_error says.
 _NEVER_A_MISS = frozenset({"delete", "clear", "sync", "keys", "stats", "ping"})
-_READING = frozenset({"get", "get_many", "in"})
+_READING = frozenset({"get", "get_many", "get_or_set", "in"})
 
 
 class Cache(_brine.Client):
@@ -106,13 +96,47 @@ class Cache(_brine.Client):
     def __bool__(self) -> bool:
         return True
 
+    def get_or_set(self, key: Key, factory: Callable[[], _R], ttl: Any = ..., *, stale: TTL | None = None,
+                   wait: TTL | None = None, tags: Iterable[str] = (), lease: TTL | None = None) -> _R:
+        """The value stored under key; where there is none, what factory() returns, which is stored.
+
+        One caller on the machine computes; the others, in whatever process and thread, wait and get its value.
+        If it raises, or its process ends, the next one computes. This always returns what is stored or
+        what factory returned, or raises what factory raised: without a daemon everybody computes, and a result
+        that cannot be kept (it cannot be pickled, is too large) is returned, with one warning for each factory.
+
+        ttl: as in set. stale: so long after its ttl an old value is still returned at once, to callers that
+            pass stale too, while one of them computes a new one before it returns.
+        wait: so long at most for somebody else's computation, then compute beside it; 0 is not at all;
+            None as long as it takes. tags: as in set.
+        lease: after so long without a result somebody else may compute, and a later result is not stored; None:
+            as long as this process lives.
+        All times are seconds, timedelta, or text such as "1h30m".
+
+        A factory may ask for other keys, and for its own: what waiting would never end is computed beside. That
+        counts for the threads, pools, tasks and forked children that a factory starts, too.
+        """
+        from ._compute import Terms, Turn, compute, current, not_kept
+
+        terms = Terms(ttl, stale, wait, tags, lease)
+        try:
+            answer = self._turn(key, current.get(), terms.wait_ms, terms.lease_ms, stale is not None)
+        except BrineError as error:
+            _told(factory, not_kept)(error)
+            return factory()
+        if type(answer) is not Turn:
+            return answer
+        return compute(answer, terms, _told(factory, not_kept), factory, (), {})
+
     @overload
     def memoize(self, ttl: Callable[_P, _R], /) -> Memoized[_P, _R]: ...
 
     @overload
-    def memoize(self, ttl: TTL | None = ...) -> Callable[[Callable[_P, _R]], Memoized[_P, _R]]: ...
+    def memoize(self, ttl: TTL | None = ..., *, stale: TTL | None = ..., wait: TTL | None = ...,
+                tags: Iterable[str] = ..., lease: TTL | None = ...) -> Callable[[Callable[_P, _R]], Memoized[_P, _R]]: ...
 
-    def memoize(self, ttl: Any = _UNSET) -> Any:
+    def memoize(self, ttl: Any = ..., *, stale: TTL | None = None, wait: TTL | None = None,
+                tags: Iterable[str] = (), lease: TTL | None = None) -> Any:
         """Decorates a function so that each call of equal arguments is computed once, by any process.
 
             @cache.memoize(ttl="1d")
@@ -122,20 +146,21 @@ class Cache(_brine.Client):
         complex, str, bytes, tuple, list, dict, set, frozenset, dataclasses, enums, paths, dates and times,
         Decimal, UUID, numpy arrays); other arguments raise a TypeError. Changed code is a new key;
         changed globals and changed functions that it calls are not noticed, and what it closes over counts as it
-        is when it is decorated. Of a method, self is an argument like the others. Two processes that miss at the
-        same time both compute. An exception is not stored.
+        is when it is decorated. Of a method, self is an argument like the others. An exception is not stored.
+
+        Of callers that miss at the same time, in whatever process and thread, one computes and the others
+        wait for it: stale, wait, tags and lease are those of get_or_set, which says more.
 
         The decorated function has `cache_key(*args, **kwargs)`, `invalidate(*args, **kwargs)`, which
         forgets one call and says whether it was stored, and `__wrapped__`.
         """
+        from ._compute import Terms
         from ._memoize import memoized  # with what it imports, as slow to load as all the rest
 
         if callable(ttl):
-            return memoized(self, ttl, ())
-        if ttl is not _UNSET and ttl is not None:
-            ttl_ms(ttl)  # a mistake shows where it was made
-        given = () if ttl is _UNSET else (ttl,)
-        return lambda function: memoized(self, function, given)
+            return memoized(self, ttl, Terms(..., None, None, (), None))
+        terms = Terms(ttl, stale, wait, tags, lease)
+        return lambda function: memoized(self, function, terms)
 
     def stats(self) -> dict[str, dict[str, int | float | str]]:
         """Counters by scope and name: the daemon's under "", those of your namespaces under their names, and
@@ -222,6 +247,13 @@ def _check_namespace(name: object) -> None:
     if "/" not in name and (bare or not 1 <= len(name) <= 64 or name[0] in ".-"):
         raise _NoNamespace(f'namespace={name!r}: a namespace is named by 1 to 64 of A-Z, a-z, 0-9, "_", "." and "-", '
                            'the first of them a letter, a digit or "_"', 36, "BAD_NAMESPACE")
+
+
+def _told(factory: Callable[..., Any], not_kept: Callable[[object, str], Callable[[BaseException], None]]) -> Callable[[BaseException], None]:
+    """Made only when it is needed: code, unlike a lambda made of it, is one for all calls."""
+    code = getattr(factory, "__code__", None)
+    name = getattr(factory, "__qualname__", type(factory).__qualname__)
+    return not_kept(code or (getattr(factory, "__module__", None), name), name)
 
 
 def _timeout_ms(timeout: float | None) -> int:

@@ -7,13 +7,13 @@ import hashlib
 import inspect
 import types
 from collections.abc import Callable
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
+from ._brine import Turn
 from ._code import function_digest, function_name
-from ._errors import BrineError, warn_once
+from ._compute import Terms, compute, current, not_kept
+from ._errors import BrineError
 from ._keys import CALL_FORMAT, ENCODED_MAX, TAG_CALL, EncodedKey
-from ._miss import MISS
 from ._structure import put_run, put_structure
 
 if TYPE_CHECKING:
@@ -110,15 +110,11 @@ def _check(function: Any) -> None:
                         "a list of them")
 
 
-def memoized(cache: Cache, function: Any, ttl: tuple[Any, ...]) -> Any:
-    """ttl: () for the cache's own, else one."""
+def memoized(cache: Cache, function: Any, terms: Terms) -> Any:
     _check(function)
     calls = _Calls(function)
-    get, store = cache.get, cache._store
-
-    def outside(error: BaseException) -> None:
-        warn_once(("memoize", calls.prefix),
-                  f"results of {function.__qualname__} are computed but not kept: {error}")
+    told = not_kept(calls.prefix, function.__qualname__)
+    ask, wait_ms, lease_ms, stale = cache._turn, terms.wait_ms, terms.lease_ms, terms.stale_ms > 0
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -128,19 +124,13 @@ def memoized(cache: Cache, function: Any, ttl: tuple[Any, ...]) -> Any:
             calls.explain(args, kwargs, error)
             return function(*args, **kwargs)  # which raises its own error
         try:
-            value = get(key, MISS)
+            answer = ask(key, current.get(), wait_ms, lease_ms, stale)
         except BrineError as error:
-            outside(error)
+            told(error)
             return function(*args, **kwargs)
-        if value is not MISS:
-            return value
-        started = perf_counter_ns()
-        value = function(*args, **kwargs)
-        try:
-            store(key, value, max(1, (perf_counter_ns() - started) // 1000), *ttl)
-        except (BrineError, MemoryError) as error:
-            outside(error)
-        return value
+        if type(answer) is not Turn:
+            return answer
+        return compute(answer, terms, told, function, args, kwargs)
 
     def cache_key(*args: Any, **kwargs: Any) -> EncodedKey:
         return calls.key(args, kwargs)

@@ -15,7 +15,7 @@ _PART = re.compile(r"(\d+)(ms|[smhdw])")
 _MAX_MS = 2**63 - 1
 
 
-def _text_ms(text: str) -> int:
+def _text_ms(text: str, what: str) -> int:
     total, end = 0, 0
     for part in _PART.finditer(text):
         if part.start() != end:
@@ -23,27 +23,30 @@ def _text_ms(text: str) -> int:
         total += int(part[1]) * _UNITS[part[2]]
         end = part.end()
     if not text or end != len(text):
-        raise ValueError(f'ttl={text!r}: write numbers with units, such as "90s", "1h30m" or "7d" '
+        raise ValueError(f'{what}={text!r}: write numbers with units, such as "90s", "1h30m" or "7d" '
                          "(ms, s, m, h, d, w)")
     return total
 
 
-def ttl_ms(ttl: TTL) -> int:
-    """In milliseconds, rounded up."""
+def ttl_ms(ttl: TTL, what: str = "ttl") -> int:
+    """In milliseconds, rounded up. what: the argument's name, for errors."""
     if isinstance(ttl, bool) or not isinstance(ttl, (int, float, timedelta, str)):
-        raise TypeError(f"a ttl is seconds, a timedelta, a text such as \"1h30m\", or None for ever, "
+        none = "None for ever" if what == "ttl" else "None"
+        raise TypeError(f"a {what} is seconds, a timedelta, a text such as \"1h30m\", or {none}, "
                         f"not {type(ttl).__qualname__}")
     if isinstance(ttl, str):
-        ms = _text_ms(ttl)
+        ms = _text_ms(ttl, what)
     elif isinstance(ttl, timedelta):
         ms = -(-ttl // timedelta(milliseconds=1))
     elif isinstance(ttl, float) and not math.isfinite(ttl):
-        raise ValueError(f"ttl={ttl!r}: use None for ever")
+        raise ValueError(f"{what}={ttl!r}: use None for ever" if what == "ttl" else f"{what}={ttl!r}: too long")
     else:
         ms = math.ceil(ttl * 1000)
+    if ms <= 0 and what != "ttl":
+        raise ValueError(f"{what}={ttl!r}: more than zero, or None")
     if ms <= 0:
         raise ValueError(f"ttl={ttl!r}: a ttl is more than zero; delete(key) removes an object, "
                          "ttl=None keeps it for ever")
     if ms > _MAX_MS:
-        raise ValueError(f"ttl={ttl!r}: that is too long; ttl=None keeps it for ever")
+        raise ValueError(f"{what}={ttl!r}: that is too long; None is without a limit")
     return ms

@@ -1,0 +1,118 @@
+"""One computes, the others wait: what get_or_set and memoize do on a miss, and who belongs to a computation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, thread as _pools
+from contextvars import ContextVar
+from datetime import timedelta
+from time import perf_counter_ns
+from typing import Any
+
+from ._brine import Turn, encode_tags
+from ._errors import BrineError, warn_once
+from ._ttl import TTL, ttl_ms
+
+# The computation that this code is part of.
+current: ContextVar[Turn | None] = ContextVar("brine_turn", default=None)
+
+NO_WAIT = 2**64 - 1  # brine.h
+
+
+class Terms:
+    """How one function's results are kept, and how long others wait for them."""
+
+    __slots__ = ("ttl", "stale_ms", "tags", "wait_ms", "lease_ms")
+
+    def __init__(self, ttl: Any, stale: TTL | None, wait: TTL | None, tags: Iterable[str], lease: TTL | None) -> None:
+        """ttl: ... for the cache's own."""
+        if ttl is not ... and ttl is not None:
+            ttl_ms(ttl)  # a mistake shows where it was made
+        self.ttl = ttl
+        self.stale_ms = 0 if stale is None else ttl_ms(stale, "stale")
+        self.tags = encode_tags(tags) if tags else b""
+        self.wait_ms = 0 if wait is None else wait_ms(wait)
+        self.lease_ms = 0 if lease is None else ttl_ms(lease, "lease")
+
+
+def wait_ms(wait: TTL) -> int:
+    if wait in (0, timedelta()) and not isinstance(wait, bool):
+        return NO_WAIT
+    return ttl_ms(wait, "wait")
+
+
+def compute(turn: Turn, terms: Terms, told: Callable[[BaseException], None], function: Callable[..., Any],
+            args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Returns what function returns, or raises what it raises. told: says that the result was not kept."""
+    try:
+        outer = current.set(turn)
+        started = perf_counter_ns()
+        try:
+            value = function(*args, **kwargs)
+        finally:
+            current.reset(outer)
+        cost_us = max(1, (perf_counter_ns() - started) // 1000)
+        try:
+            if not turn.publish(value, cost_us, terms.ttl, terms.stale_ms, terms.tags):
+                turn.cannot_keep()
+        except (BrineError, MemoryError) as error:
+            turn.cannot_keep()
+            told(error)
+        return value
+    except BaseException:
+        turn.failed()
+        raise
+
+
+def not_kept(about: object, name: str) -> Callable[[BaseException], None]:
+    """A function that warns, once, that results are not kept, and why."""
+    def told(error: BaseException) -> None:
+        warn_once(("not kept", about), f"results of {name} are computed but not kept: {error}")
+    return told
+
+
+# ---- threads
+#
+# Tasks and asyncio.to_thread() copy the context, and with it `current`. A new thread and a pool's worker start
+# with an empty one (before Python 3.14, and by default after it): a computation that waits for a thread which asks
+# for what the computation holds would wait for ever. So both get it here. Outside of computations nothing is changed.
+
+
+def _inside(turn: Turn, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    outer = current.set(turn)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        current.reset(outer)
+
+
+_start, _submit = threading.Thread.start, ThreadPoolExecutor.submit
+
+
+def start(self: threading.Thread) -> None:
+    turn = current.get()
+    # A pool's worker lives longer than what it was started for.
+    if turn is not None and getattr(self, "_target", None) is not getattr(_pools, "_worker", None):
+        run = self.run
+
+        def run_inside() -> None:
+            del self.run  # type: ignore[method-assign]
+            current.set(turn)
+            run()
+
+        self.run = run_inside  # type: ignore[method-assign]
+    _start(self)
+
+
+def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    turn = current.get()
+    if turn is None:
+        return _submit(self, fn, *args, **kwargs)
+    return _submit(self, _inside, turn, fn, *args, **kwargs)
+
+
+start.__doc__, start.__qualname__ = _start.__doc__, _start.__qualname__
+submit.__doc__, submit.__qualname__ = _submit.__doc__, _submit.__qualname__
+threading.Thread.start = start  # type: ignore[method-assign]
+ThreadPoolExecutor.submit = submit  # type: ignore[method-assign, assignment]
