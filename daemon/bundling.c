@@ -218,8 +218,8 @@ cache_bundle(struct cache *cache, struct bundle **bundle, const struct later *la
 	struct op op = { .kind = OP_BUNDLE, .bundle = *bundle, .later = *later };
 	struct target target = { .uid = (*bundle)->uid,
 				 .namespace = (*bundle)->namespace };
-	uint64_t value_max = cache->max_value < CACHE_PART_MAX ? cache->max_value
-							       : CACHE_PART_MAX;
+	uint64_t value_max =
+		cache->max_value < CACHE_PART_MAX ? cache->max_value : CACHE_PART_MAX;
 
 	*bundle = NULL;
 	for (size_t i = 0; i < op.bundle->count; i++) {

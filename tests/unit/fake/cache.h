@@ -21,7 +21,7 @@ struct fake {
 	bool last_everybody;
 	unsigned turns, puts, gets, uploads, aborted;
 	unsigned open_downloads, open_payers, open_peers, dead_peers, kept, held;
-	bool left; /* cache_leave() */
+	bool left;        /* cache_leave() */
 	bool hold_leases; /* every peer holds one */
 };
 
