@@ -107,13 +107,14 @@ ask(struct brine *brine, const struct brine_request *request, bool streamed,
 }
 
 /* What a daemon that leaves did not do may be asked for as long as its successor is awaited; what perhaps ended
- * a daemon, only twice. */
-static bool
+ * a daemon, only twice. Returns 1 to ask again, 0, or the error that ends it. */
+static int
 once_more(struct brine *brine, const struct brine_reply *reply, int sent)
 {
 	link_close(brine);
-	return sent == 1 ||
-	       (reply->result != -BRINE_ERROR_CUT_OFF && link_await_successor(brine));
+	if (sent == 1)
+		return 1;
+	return reply->result == -BRINE_ERROR_CUT_OFF ? 0 : link_await_successor(brine);
 }
 
 /* What an older daemon does not know is left away, field by field. */
@@ -149,19 +150,23 @@ call_request(struct brine *brine, const struct brine_request *request, bool stre
 {
 	struct brine_request named = *request;
 	struct brine_reply reply;
-	int error, cut = 0, sent = 0;
+	int error, more, cut = 0, sent = 0;
 
 	if (!named.namespace_name)
 		named.namespace_name = brine->namespace_name;
 	do {
 		error = call_attempt(brine, &named, streamed, &reply);
-		if (error && cut && changes_something(&named))
+		if (error && error != -BRINE_ERROR_INTERRUPTED && cut &&
+		    changes_something(&named))
 			return cut; /* it may have been done: "unreachable" would deny that */
 		if (error)
 			return error;
 		if (reply.result == -BRINE_ERROR_CUT_OFF)
 			cut = reply.result;
-	} while (link_may_repeat(&reply) && once_more(brine, &reply, ++sent));
+		more = link_may_repeat(&reply) ? once_more(brine, &reply, ++sent) : 0;
+	} while (more > 0);
+	if (more < 0)
+		return more;
 	if (cut && reply.result == -BRINE_ERROR_OLD_TOKEN)
 		reply.result = explain_twice(brine);
 	*ret_reply = reply;

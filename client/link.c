@@ -37,12 +37,15 @@ may_await(const struct brine *brine)
 	return brine->successor_until_ms && handle_now_ms() < brine->successor_until_ms;
 }
 
-bool
+int
 link_await_successor(struct brine *brine)
 {
 	if (!may_await(brine))
-		return false;
-	return poll(NULL, 0, SUCCESSOR_STEP_MS) == 0 || !handle_interrupted(brine);
+		return 0;
+	if (poll(NULL, 0, SUCCESSOR_STEP_MS) < 0 && handle_interrupted(brine))
+		return handle_fail(brine, BRINE_ERROR_INTERRUPTED,
+				   "the wait for another daemon was broken off");
+	return 1;
 }
 
 void
@@ -74,12 +77,13 @@ static int
 find_or_await(struct brine *brine)
 {
 	bool absent;
-	int error;
+	int error, more;
 
 	do {
 		error = find_daemon(brine, &absent);
-	} while (error && absent && link_await_successor(brine));
-	return error;
+		more = error && absent ? link_await_successor(brine) : 0;
+	} while (more > 0);
+	return more < 0 ? more : error;
 }
 
 /* On a new connection, before anything else: the leases that the handle still holds. Nobody waits for the answers. */

@@ -36,9 +36,9 @@ link_answered(struct brine *brine)
 	brine->successor_until_ms = 0;
 }
 
-/* A daemon that leaves may have a successor soon. Waits a moment; false when that has been long enough, when
- * the daemon did not say that it leaves, or when the caller wants to stop. */
-bool link_await_successor(struct brine *brine);
+/* A daemon that leaves may have a successor soon. Waits a moment and returns 1; 0 when that has been long enough, or
+ * when the daemon did not say that it leaves; an error when the caller wants to stop. */
+int link_await_successor(struct brine *brine);
 
 /* Was this error reply given because of the connection, so that a new one may help? */
 bool link_may_repeat(const struct brine_reply *reply);

@@ -312,7 +312,7 @@ static int
 run_many(struct many *many, bool runs)
 {
 	size_t before;
-	int error, idle = 0;
+	int error, more, idle = 0;
 
 	if (many->brine->env.disabled) {
 		answer_disabled(many);
@@ -324,10 +324,12 @@ run_many(struct many *many, bool runs)
 	while (many->done < many->count && error >= 0 && idle < IDLE_ROUNDS_MAX) {
 		before = many->done;
 		error = run_round(many);
-		if (many->done != before || link_await_successor(many->brine))
-			idle = 0;
-		else
-			idle++;
+		more = error < 0 || many->done != before
+			       ? 1
+			       : link_await_successor(many->brine);
+		if (more < 0)
+			error = more;
+		idle = more ? 0 : idle + 1;
 	}
 	if (many->done == many->count)
 		return many->lost;

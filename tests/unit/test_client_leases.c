@@ -322,10 +322,10 @@ a_wait_is_longer_than_the_timeout_as_long_as_pings_are_answered(void **state)
 
 	(void)state;
 	start(&fake, &notes, answers_after_pings);
-	atomic_store(&fake.stage, 4);
-	brine = open_at(fake.path, 20);
+	atomic_store(&fake.stage, 2);
+	brine = open_at(fake.path, 250); /* a busy machine answers within that */
 	assert_int_equal(ask(brine, "k", NULL, &lease), BRINE_HIT);
-	assert_int_equal(notes.count, 5);
+	assert_int_equal(notes.count, 3);
 	assert_int_equal(atomic_load(&fake.connections), 1);
 	/* The answer to a PING is nobody's, and the connection goes on. */
 	atomic_store(&fake.stage, 1);
@@ -354,7 +354,7 @@ silence_after_a_ping_is_an_outage(void **state)
 
 	(void)state;
 	start(&fake, &notes, silent);
-	brine = open_at(fake.path, 20);
+	brine = open_at(fake.path, 100);
 	assert_int_equal(ask(brine, "k", NULL, &lease), -BRINE_ERROR_TIMED_OUT);
 	assert_int_equal(lease.state, BRINE_LEASE_ALONE);
 	assert_non_null(strstr(brine_message(brine), "silent"));
@@ -379,7 +379,7 @@ who_does_not_want_to_wait_has_the_ordinary_timeout(void **state)
 
 	(void)state;
 	start(&fake, &notes, silent);
-	brine = open_at(fake.path, 20);
+	brine = open_at(fake.path, 100);
 	assert_int_equal(ask(brine, "k", &options, &lease), -BRINE_ERROR_TIMED_OUT);
 	assert_int_equal(notes.count, 1);
 	brine_close(&brine);
@@ -433,6 +433,64 @@ a_signal_ends_the_wait(void **state)
 
 /* ---- lost connections */
 
+/* Says that it leaves, and is gone. */
+static enum fake_does
+leaves_for_good(struct fake *fake, const struct fake_request *request)
+{
+	note(fake, request);
+	unlink(fake->path);
+	fake_goaway(request, request->frame.id - 1);
+	return FAKE_CLOSES;
+}
+
+static void
+a_signal_ends_the_search_for_a_daemon_that_left(void **state)
+{
+	struct brine_request requests[2] = {
+		{ .command = BRINE_GET, .key = "k", .key_len = 1 },
+		{ .command = BRINE_GET, .key = "l", .key_len = 1 },
+	};
+	struct brine_reply replies[2];
+	struct brine_value *value;
+	struct brine_lease lease;
+
+	(void)state;
+	for (int way = 0; way < 3; way++) {
+		struct itimerval soon = { { 0, 10000 }, { 0, 10000 } }, never = { 0 };
+		struct sigaction action = { .sa_handler = on_alarm }, before;
+		int asked = 0, result;
+		struct brine_options options = { .timeout_ms = 60000,
+						 .interrupted = no_more,
+						 .interrupted_arg = &asked };
+		struct notes notes;
+		struct fake fake;
+		struct brine *brine;
+		sigset_t set;
+
+		sigemptyset(&set);
+		sigaddset(&set, SIGALRM);
+		pthread_sigmask(SIG_BLOCK, &set, NULL);
+		start(&fake, &notes, leaves_for_good);
+		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+		options.socket = fake.path;
+		assert_int_equal(brine_open(&options, &brine), 0);
+		sigaction(SIGALRM, &action, &before);
+		setitimer(ITIMER_REAL, &soon, NULL);
+		if (way == 0)
+			result = ask(brine, "k", NULL, &lease);
+		else if (way == 1)
+			result = brine_get(brine, "k", 1, NULL, &value);
+		else
+			result = brine_many(brine, requests, 2, replies);
+		setitimer(ITIMER_REAL, &never, NULL);
+		sigaction(SIGALRM, &before, NULL);
+		assert_int_equal(result, -BRINE_ERROR_INTERRUPTED);
+		assert_int_equal(asked, 1);
+		brine_close(&brine);
+		fake_stop(&fake);
+	}
+}
+
 /* The first question finds its connection cut, the next one a value. */
 static enum fake_does
 cuts_first(struct fake *fake, const struct fake_request *request)
@@ -484,7 +542,7 @@ a_daemon_that_ends_under_every_question_is_left_alone_after_the_timeout(void **s
 
 	(void)state;
 	start(&fake, &notes, always_cuts);
-	brine = open_at(fake.path, 30);
+	brine = open_at(fake.path, 250);
 	assert_int_equal(ask(brine, "k", NULL, &lease), -BRINE_ERROR_CUT_OFF);
 	assert_int_equal(lease.state, BRINE_LEASE_ALONE);
 	assert_in_range(notes.count, 2, 40);
@@ -509,7 +567,7 @@ a_daemon_that_does_not_come_back_ends_the_wait_after_the_timeout(void **state)
 
 	(void)state;
 	start(&fake, &notes, goes_for_good);
-	brine = open_at(fake.path, 30);
+	brine = open_at(fake.path, 250);
 	assert_int_equal(ask(brine, "k", NULL, &lease), -BRINE_ERROR_UNREACHABLE);
 	assert_non_null(strstr(brine_message(brine), fake.path));
 	assert_int_equal(notes.count, 1);
@@ -803,6 +861,7 @@ main(void)
 		cmocka_unit_test(silence_after_a_ping_is_an_outage),
 		cmocka_unit_test(who_does_not_want_to_wait_has_the_ordinary_timeout),
 		cmocka_unit_test(a_signal_ends_the_wait),
+		cmocka_unit_test(a_signal_ends_the_search_for_a_daemon_that_left),
 		cmocka_unit_test(a_cut_connection_is_made_again_and_the_wait_goes_on),
 		cmocka_unit_test(
 			a_daemon_that_ends_under_every_question_is_left_alone_after_the_timeout),
