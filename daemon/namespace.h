@@ -65,9 +65,11 @@ struct usage {
 	uint64_t committed[USAGE_FIGURES]; /* the figures as the last commit left them */
 	struct stamping stamping;
 	struct stamping committed_stamping;
-	/* Of the last sweep, CLOCK_MONOTONIC: when it began, and when the next may. */
+	/* Of the last sweep: when it began and when the next may (CLOCK_MONOTONIC), and how much it was worth. */
 	uint64_t sweep_began_ns;
 	uint64_t sweep_next_ns;
+	uint64_t sweep_walked;
+	uint64_t sweep_removed;
 	/* Set by the loop: stamps above this number are kept, whatever they void. UINT64_MAX: none need be. */
 	_Atomic uint64_t keep_above;
 	bool committed_flushed;

@@ -222,7 +222,8 @@ reclaim_flushed(struct objects *objects, unsigned most, unsigned *ret_removed)
 	     usage = ledger_next(objects->ledger, usage)) {
 		int more, done;
 
-		if (!usage->flushed || usage->gone)
+		/* Not in the commit of the flush itself, which somebody waits for. */
+		if (!usage->flushed || !usage->committed_flushed || usage->gone)
 			continue;
 		more = remove_range(objects, usage->incarnation, most, ret_removed);
 		if (more == STORE_MISS)

@@ -8,8 +8,9 @@
 #define SLICE_NS UINT64_C(4000000)
 /* Rows walked over between two looks at the clock. */
 #define LOOK_EVERY 32
-/* A sweep walks over the whole namespace, however few objects are void: after one, the next waits this many
- * times as long as it took... */
+/* A sweep walks over the whole namespace, however few objects are void: after one that removed less than this part,
+ * the next waits this many times as long as it took... */
+#define WORTH_PART 16
 #define REST_TIMES 9
 /* ...unless there are more stamps than this, and more than one for so many objects. */
 #define CROWD 1024
@@ -51,7 +52,8 @@ has_work(const struct usage *usage, uint64_t now_ns)
 		return false;
 	if (stamping->phase != STAMPING_RESTS || droppable(usage) > stamping->dropped)
 		return true;
-	return stamping->newest > stamping->swept &&
+	/* Not in the commit of the stamp itself, which somebody waits for. */
+	return usage->committed_stamping.newest > stamping->swept &&
 	       (now_ns >= usage->sweep_next_ns || !tagged ||
 		stamps > CROWD + tagged / CROWD_PART);
 }
@@ -103,6 +105,7 @@ begin(struct usage *usage, uint64_t now_ns)
 	} else if (stamping->newest > stamping->swept) {
 		enter(usage, STAMPING_OBJECTS, stamping->newest);
 		usage->sweep_began_ns = now_ns;
+		usage->sweep_walked = usage->sweep_removed = 0;
 	}
 }
 
@@ -115,10 +118,12 @@ end(struct usage *usage)
 	switch (stamping->phase) {
 	case STAMPING_OBJECTS:
 		stamping->swept = stamping->until;
-		/* One that began before a restart is not known to have taken long. */
-		if (usage->sweep_began_ns)
-			usage->sweep_next_ns =
-				now_ns + REST_TIMES * (now_ns - usage->sweep_began_ns);
+		/* Of one that began before a restart it is not known. */
+		usage->sweep_next_ns = now_ns;
+		if (usage->sweep_began_ns &&
+		    usage->sweep_removed < usage->sweep_walked / WORTH_PART)
+			usage->sweep_next_ns +=
+				REST_TIMES * (now_ns - usage->sweep_began_ns);
 		break;
 	case STAMPING_STAMPS:
 		stamping->dropped = stamping->until;
@@ -171,6 +176,7 @@ walk_objects(struct usage *usage, struct slice_left *left)
 			stay_at(usage, at);
 			return STORE_HIT;
 		}
+		usage->sweep_walked++;
 		if (record_read(row, &record))
 			is_void = stamp_voids(write, usage, &record);
 		if (is_void == STORE_HIT) {
@@ -181,6 +187,7 @@ walk_objects(struct usage *usage, struct slice_left *left)
 				return done;
 			left->rows--;
 			left->swept->objects++;
+			usage->sweep_removed++;
 			found = write_seek(write, STORE_RECORDS, slice(at, sizeof(at)),
 					   &key, &row);
 		} else {
