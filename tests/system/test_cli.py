@@ -475,25 +475,29 @@ def test_a_value_over_the_limit_is_refused_with_both_sizes(brine):
 
 # ---- no daemon
 
-def test_only_put_starts_a_daemon_and_the_others_say_that_none_runs(lonely):
+@pytest.mark.parametrize("starter", [["put", "key", "-v", "value"], ["incr", "key", "17"], ["run", "true"]],
+                         ids=lambda words: words[0])
+def test_put_incr_and_run_start_a_daemon_and_the_others_say_that_none_runs(lonely, starter):
     data = lonely.home / "data"
     lonely.env["BRINE_DATA"] = str(data)
     for arguments in (["get", "key"], ["keys"], ["ping"], ["del", "key"], ["meta", "key"], ["stats"],
-                      ["sync"], ["flush"], ["touch", "key", "--ttl", "1s"]):
+                      ["sync"], ["flush"], ["touch", "key", "--ttl", "1s"], ["take", "key"], ["invalidate", "tag"],
+                      ["get", "key", "--wait"]):
         result = lonely(*arguments)
         assert status(result) == UNREACHABLE, arguments
         assert b"start" in result.stderr and b"brined" in result.stderr
         assert not (data / "brine.sock").exists()
     assert status(lonely("put", "key", env={"BRINE_AUTOSTART": "0"})) == UNREACHABLE
-    lonely.done("put", "key", "-v", "value")
+    lonely.done(*starter)
     try:
-        assert lonely.done("get", "key") == b"value"
+        assert lonely.done("keys").startswith(b"('brine run', 'true', " if "run" in starter else b"key\n")
     finally:
         end(peer_pid(data / "brine.sock"))
 
 
 @pytest.mark.parametrize("arguments, answer", [
-    (["get", "key"], b"value"), (["keys"], b"key\n"), (["meta", "key"], b"key  "), (["stats"], b"daemon\n"),
+    (["get", "key"], b"value"), (["keys"], b"key\n"), (["meta", "key"], b"key  "), (["stats"], b"daemon\n"), (["take", "key"], b"value"),
+    (["invalidate", "tag"], b""), (["get", "key", "--wait"], b"value"),
     (["del", "key"], b""), (["touch", "key", "--ttl", "1h"], b""), (["flush", "--yes"], b"")],
     ids=lambda words: words[0] if isinstance(words, list) else "")
 def test_what_was_stored_is_reached_again_after_the_daemon_left(lonely, arguments, answer):
@@ -578,5 +582,6 @@ def test_help_and_version_go_to_standard_output(lonely):
     assert lonely.done("--help") == lonely.done("help")
     assert lonely.done("help", "put") == lonely.done("put", "--help") == lonely.done("-h", "put")
     assert lonely.done("--version").startswith(b"brine 0.")
-    for name in ("put", "get", "del", "touch", "meta", "keys", "stats", "flush", "sync", "ping"):
+    for name in ("put", "get", "del", "touch", "meta", "keys", "stats", "flush", "sync", "ping", "incr", "take",
+                 "invalidate", "run"):
         assert lonely.done("help", name).startswith(b"Usage: brine " + name.encode())

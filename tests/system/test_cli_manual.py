@@ -56,22 +56,43 @@ def test_no_option_stands_in_the_manual_that_there_is_not():
         assert name in known
 
 
-def test_the_examples_run():
+@pytest.fixture
+def rig():
     rig = Rig()
-    try:
-        (rig.home / "logo.png").write_bytes(b"\x89PNG\r\n" * 1000)
-        (rig.home / "make-report").write_text("#!/bin/sh\necho the report\n")
-        (rig.home / "make-report").chmod(0o755)
-        rig.done("put", "user:1", "-v", "x")
-        rig.done("put", "user:\x02\n", "-v", "x")
-        path = f"{BRINE.parent}:{rig.home}:{rig.env['PATH']}"
-        script = "set -e\n" + "".join(examples())
-        result = subprocess.run(["sh", "-c", script], env=dict(rig.env, PATH=path), cwd=rig.home,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=HUNG)
-        assert (result.returncode, result.stderr) == (0, b""), result
-        assert b"the report" in result.stdout and b"17" in result.stdout
-        assert (rig.home / "copy.png").read_bytes() == (rig.home / "logo.png").read_bytes()
-        assert rig.done("keys", "user:") == b""
-        assert rig.done("get", "report") == b"the report\n"
-    finally:
-        rig.close()
+    (rig.home / "data.csv").write_text("2,b\n1,a\n")
+    (rig.home / "make-report").write_text("#!/bin/sh\necho the report\n")
+    (rig.home / "make-report").chmod(0o755)
+    rig.env["PATH"] = f"{BRINE.parent}:{rig.home}:{rig.env['PATH']}"
+    yield rig
+    rig.close()
+
+
+def script(rig, *arguments):
+    return subprocess.run(arguments, env=rig.env, cwd=rig.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=HUNG)
+
+
+def test_the_tour_of_the_readme_runs(rig):
+    readme = (ROOT / "README.md").read_text()
+    tour = readme[readme.index("### Shell"):readme.index("### C\n")]
+    lines = re.findall(r"^    \$ (.*?)(?:  +# .*)?$", tour, re.MULTILINE)
+    assert len(lines) > 10
+    (rig.home / "report.html").write_text("<p>")
+    result = script(rig, "bash", "-e", "-c", "\n".join(lines))
+    assert (result.returncode, result.stderr) == (0, b""), result
+    assert result.stdout.endswith(b"make-reportthe report\n")
+    assert (rig.home / "copy.html").read_text() == "<p>"
+    recipe = re.search(r"miss: `(.*?)`", tour).group(1)
+    assert [script(rig, "bash", "-c", recipe).stdout for _ in range(3)] == [b"the report\n"] * 3
+
+
+def test_the_examples_run(rig):
+    (rig.home / "logo.png").write_bytes(b"\x89PNG\r\n" * 1000)
+    rig.done("put", "user:1", "-v", "x")
+    rig.done("put", "user:\x02\n", "-v", "x")
+    result = script(rig, "sh", "-c", "set -e\n" + "".join(examples()))
+    assert (result.returncode, result.stderr) == (0, b""), result
+    assert b"the report" in result.stdout and b"17" in result.stdout
+    assert (rig.home / "copy.png").read_bytes() == (rig.home / "logo.png").read_bytes()
+    assert rig.done("keys", "user:") == b""
+    assert rig.done("get", "report") == b"the report\n"
