@@ -1,283 +1,9 @@
 /* client.c - the type Client, from which brine.Cache derives: everything that asks the daemon.
  *
- * One call into here is all that a hit takes; what is rare is in outcome.c. Owns the lanes. */
+ * One call into C is all that a hit takes; what is rare is in outcome.c. Owns the lanes. */
 #include "client/python/client.h"
 
-#include <string.h>
-
 #include "client/python/state.h"
-
-/* ---- arguments */
-
-#define PARAMETERS_MAX 3
-
-struct signature {
-	const char *function;
-	const char *names[PARAMETERS_MAX];
-	int required, count;
-};
-
-static int
-parameter_named(const struct signature *signature, PyObject *name)
-{
-	for (int i = 0; i < signature->count; i++)
-		if (PyUnicode_CompareWithASCIIString(name, signature->names[i]) == 0)
-			return i;
-	PyErr_Format(PyExc_TypeError, "%s() has no parameter %R", signature->function,
-		     name);
-	return -1;
-}
-
-/* Fills ret_values with borrowed references, NULL for what was not given. */
-static int
-arguments(const struct signature *signature, PyObject *const *args, Py_ssize_t count,
-	  PyObject *names, PyObject *ret_values[PARAMETERS_MAX])
-{
-	memset(ret_values, 0, PARAMETERS_MAX * sizeof(*ret_values));
-	if (count > signature->count) {
-		PyErr_Format(PyExc_TypeError,
-			     "%s() takes at most %d arguments, %zd were given",
-			     signature->function, signature->count, count);
-		return -1;
-	}
-	for (Py_ssize_t i = 0; i < count; i++)
-		ret_values[i] = args[i];
-	for (Py_ssize_t i = 0; names && i < PyTuple_Size(names); i++) {
-		PyObject *name = PyTuple_GetItem(names, i);
-		int at = parameter_named(signature, name);
-
-		if (at < 0)
-			return -1;
-		if (ret_values[at]) {
-			PyErr_Format(PyExc_TypeError, "%s() got %R twice",
-				     signature->function, name);
-			return -1;
-		}
-		ret_values[at] = args[count + i];
-	}
-	for (int i = 0; i < signature->required; i++) {
-		if (ret_values[i])
-			continue;
-		PyErr_Format(PyExc_TypeError, "%s() misses its argument '%s'",
-			     signature->function, signature->names[i]);
-		return -1;
-	}
-	return 0;
-}
-
-/* ---- one key */
-
-/* 1 and a new reference; 0, a miss; or -1. */
-static int
-get_one(struct client *self, PyObject *object, PyObject **ret_value)
-{
-	struct brine_value *value = NULL;
-	struct lane *lane;
-	struct key key;
-	int result;
-
-	if (client_ready(self) < 0 || key_encode(self->state, object, &key) < 0)
-		return -1;
-	lane = lanes_take(&self->lanes);
-	if (!lane)
-		return -1;
-	lane_wait(lane);
-	result = brine_get(lane->brine, key.data, key.len, NULL, &value);
-	lane_resume(lane);
-	if (result < 0)
-		return client_failed(self, lane, result, "get");
-	lanes_give(&self->lanes, lane);
-	return result == BRINE_HIT ? client_load(self, object, &value, ret_value) : 0;
-}
-
-static PyObject *
-client_get(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
-	static const struct signature signature = { "get", { "key", "default" }, 1, 2 };
-	PyObject *given[PARAMETERS_MAX], *value;
-	int found;
-
-	if (arguments(&signature, args, count, names, given) < 0)
-		return NULL;
-	found = get_one(client_of(self), given[0], &value);
-	if (found < 0)
-		return NULL;
-	if (found)
-		return value;
-	value = given[1] ? given[1] : Py_None;
-	Py_INCREF(value);
-	return value;
-}
-
-static int
-put_one(struct client *self, PyObject *object, PyObject *value,
-	const struct brine_put_options *wanted)
-{
-	struct brine_put_options options = *wanted;
-	struct encoded encoded;
-	struct lane *lane;
-	struct key key;
-	int result;
-
-	if (key_encode(self->state, object, &key) < 0 ||
-	    client_dump(self, value, &encoded) < 0)
-		return -1;
-	lane = lanes_take(&self->lanes);
-	if (!lane) {
-		encoded_done(&encoded);
-		return -1;
-	}
-	options.codec = encoded.codec;
-	options.kind = encoded.kind;
-	lane_wait(lane);
-	result = brine_put(lane->brine, key.data, key.len, encoded.data, encoded.len,
-			   &options, NULL);
-	lane_resume(lane);
-	encoded_done(&encoded);
-	if (result < 0)
-		return client_failed(self, lane, result, "set");
-	lanes_give(&self->lanes, lane);
-	return 0;
-}
-
-static PyObject *
-client_set(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
-	static const struct signature signature = {
-		"set", { "key", "value", "ttl" }, 2, 3
-	};
-	struct brine_put_options options = { 0 };
-	struct client *self = client_of(object);
-	PyObject *given[PARAMETERS_MAX];
-
-	if (client_ready(self) < 0 ||
-	    arguments(&signature, args, count, names, given) < 0 ||
-	    client_ttl(self, given[2], &options.ttl_ms) < 0 ||
-	    put_one(self, given[0], given[1], &options) < 0)
-		return NULL;
-	Py_RETURN_NONE;
-}
-
-/* 1: it was there; 0: it was not; -1. */
-static int
-delete_one(struct client *self, PyObject *object)
-{
-	struct lane *lane;
-	struct key key;
-	int result;
-
-	if (client_ready(self) < 0 || key_encode(self->state, object, &key) < 0)
-		return -1;
-	lane = lanes_take(&self->lanes);
-	if (!lane)
-		return -1;
-	lane_wait(lane);
-	result = brine_delete(lane->brine, key.data, key.len, NULL);
-	lane_resume(lane);
-	if (result < 0)
-		return client_failed(self, lane, result, "delete");
-	lanes_give(&self->lanes, lane);
-	return result == BRINE_DONE;
-}
-
-static PyObject *
-client_delete(PyObject *self, PyObject *key)
-{
-	int deleted = delete_one(client_of(self), key);
-
-	return deleted < 0 ? NULL : PyBool_FromLong(deleted);
-}
-
-static int
-touch_one(struct client *self, PyObject *object, uint64_t ttl_ms)
-{
-	struct brine_touch_options options = { .ttl_ms = ttl_ms };
-	struct lane *lane;
-	struct key key;
-	int result;
-
-	if (key_encode(self->state, object, &key) < 0)
-		return -1;
-	lane = lanes_take(&self->lanes);
-	if (!lane)
-		return -1;
-	lane_wait(lane);
-	result = brine_touch(lane->brine, key.data, key.len, &options);
-	lane_resume(lane);
-	if (result < 0)
-		return client_failed(self, lane, result, "touch");
-	lanes_give(&self->lanes, lane);
-	return result == BRINE_DONE;
-}
-
-static PyObject *
-client_touch(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
-	static const struct signature signature = { "touch", { "key", "ttl" }, 2, 2 };
-	struct client *self = client_of(object);
-	PyObject *given[PARAMETERS_MAX];
-	uint64_t ttl_ms;
-	int touched;
-
-	if (client_ready(self) < 0 ||
-	    arguments(&signature, args, count, names, given) < 0 ||
-	    client_ttl(self, given[1], &ttl_ms) < 0)
-		return NULL;
-	touched = touch_one(self, given[0], ttl_ms);
-	return touched < 0 ? NULL : PyBool_FromLong(touched);
-}
-
-/* ---- as a mapping */
-
-static int
-client_contains(PyObject *object, PyObject *key_object)
-{
-	struct client *self = client_of(object);
-	struct lane *lane;
-	struct key key;
-	int result;
-
-	if (client_ready(self) < 0 || key_encode(self->state, key_object, &key) < 0)
-		return -1;
-	lane = lanes_take(&self->lanes);
-	if (!lane)
-		return -1;
-	lane_wait(lane);
-	result = brine_meta(lane->brine, key.data, key.len, NULL, NULL);
-	lane_resume(lane);
-	if (result < 0)
-		return client_failed(self, lane, result, "in");
-	lanes_give(&self->lanes, lane);
-	return result == BRINE_HIT;
-}
-
-static PyObject *
-client_item(PyObject *self, PyObject *key)
-{
-	PyObject *value;
-	int found = get_one(client_of(self), key, &value);
-
-	if (found == 0)
-		PyErr_SetObject(PyExc_KeyError, key);
-	return found > 0 ? value : NULL;
-}
-
-static int
-client_set_item(PyObject *object, PyObject *key, PyObject *value)
-{
-	struct client *self = client_of(object);
-	struct brine_put_options options = { .ttl_ms = self->ttl_ms };
-	int deleted;
-
-	if (client_ready(self) < 0)
-		return -1;
-	if (value)
-		return put_one(self, key, value, &options);
-	deleted = delete_one(self, key);
-	if (deleted == 0)
-		PyErr_SetObject(PyExc_KeyError, key);
-	return deleted > 0 ? 0 : -1;
-}
 
 /* ---- the type */
 
@@ -348,14 +74,38 @@ client_dealloc(PyObject *object)
 
 static PyMethodDef methods[] = {
 	FAST("get", client_get,
-	     "get($self, /, key, default=None)\n--\n\n"
+	     "get($self, /, key, default=None, *, max_age=None, stale=False)\n--\n\n"
 	     "The value stored under key, or default. With default=brine.MISS a stored None\n"
-	     "can be told from a miss."),
+	     "can be told from a miss. max_age: an older one is a miss (seconds, a timedelta, or\n"
+	     "a text such as \"1h30m\"). stale=True: an expired one inside its stale window is a hit."),
 	FAST("set", client_set,
-	     "set($self, /, key, value, ttl=...)\n--\n\n"
+	     "set($self, /, key, value, ttl=..., *, stale=None, tags=())\n--\n\n"
 	     "Stores value under key for ttl: seconds, a timedelta, a text such as \"1h30m\", or\n"
-	     "None for ever. Without ttl the cache's own holds. A value that cannot be pickled\n"
-	     "raises; while the daemon is away nothing is stored (see on_error)."),
+	     "None for ever. Without ttl the cache's own holds. stale: so long after that it is\n"
+	     "still given to those who accept stale values. tags: up to 16 names, for invalidate.\n"
+	     "A value that cannot be pickled raises; while the daemon is away nothing is stored\n"
+	     "(see on_error)."),
+	FAST("add", client_add,
+	     "add($self, /, key, value, ttl=..., *, stale=None, tags=())\n--\n\n"
+	     "Stores value if nothing is stored under key, and says whether it did: of several\n"
+	     "who add, one succeeds. Raises Unavailable when the daemon does not answer."),
+	FAST("cas", client_cas,
+	     "cas($self, /, key, value, version, ttl=..., *, stale=None, tags=())\n--\n\n"
+	     "Compares and swaps: stores value if what is stored has this version (of\n"
+	     "entry(key).version), and says whether it did; False if it was changed or is gone.\n"
+	     "ttl, stale and tags are anew, as in set. Raises Unavailable."),
+	FAST("incr", client_incr,
+	     "incr($self, /, key, by=1, *, initial=0, ttl=..., create=True)\n--\n\n"
+	     "Adds to the int stored under key, atomically, and returns the sum. An absent one\n"
+	     "counts as initial and gets the ttl; one that is there keeps its own. create=False:\n"
+	     "an absent one raises Conflict. Both are 64 bits: beyond them Conflict, and the counter\n"
+	     "stays as it was. What is no such int raises Refused. When the daemon does not answer\n"
+	     "it raises Unavailable, and may have been counted."),
+	FAST("pop", client_pop,
+	     "pop($self, /, key, default=...)\n--\n\n"
+	     "Removes key, durably, and returns its value: of several who pop it, one gets it.\n"
+	     "Without a default an absent key raises KeyError. Raises Unavailable when the daemon\n"
+	     "does not answer: it may then be gone."),
 	FAST("touch", client_touch,
 	     "touch($self, /, key, ttl)\n--\n\n"
 	     "Gives what is stored under key a new time to live, counted from now. Says whether\n"
@@ -364,12 +114,16 @@ static PyMethodDef methods[] = {
 	  "delete($self, key, /)\n--\n\n"
 	  "Removes key, durably. Says whether it was there. Raises Unavailable when the daemon\n"
 	  "does not answer: what should be gone may then still be there." },
-	{ "get_many", client_get_many, METH_O,
-	  "get_many($self, keys, /)\n--\n\nA dict of those keys that are stored, with their values." },
-	{ "set_many", (PyCFunction)(void (*)(void))client_set_many,
-	  METH_VARARGS | METH_KEYWORDS,
-	  "set_many($self, /, mapping, ttl=...)\n--\n\n"
-	  "Stores each item of mapping, as set does, with few waits. Each is stored or not by itself." },
+	FAST("get_many", client_get_many,
+	     "get_many($self, /, keys, *, max_age=None, stale=False)\n--\n\n"
+	     "A dict of those keys that are stored, with their values. max_age and stale as in get."),
+	FAST("set_many", client_set_many,
+	     "set_many($self, /, mapping, ttl=..., *, stale=None, tags=())\n--\n\n"
+	     "Stores each item of mapping, as set does, with few waits. Each is stored or not by itself."),
+	{ "delete_many", client_delete_many, METH_O,
+	  "delete_many($self, keys, /)\n--\n\n"
+	  "Removes each of the keys, durably, with few waits. Says how many were there. Raises\n"
+	  "Unavailable, as delete does." },
 	{ "clear", client_clear, METH_NOARGS,
 	  "clear($self, /)\n--\n\nRemoves everything in this namespace, durably, at once." },
 	{ "sync", client_sync, METH_NOARGS,
@@ -378,6 +132,9 @@ static PyMethodDef methods[] = {
 	  "close($self, /)\n--\n\nCloses the idle connections. A later call opens new ones." },
 	{ "_turn", (PyCFunction)(void (*)(void))client_turn, METH_FASTCALL,
 	  "_turn(key, inherited, wait_ms, lease_ms, accept_stale): the value, or a Turn to compute it" },
+	{ "_entry", client_entry, METH_VARARGS,
+	  "_entry(key, accept_stale): a tuple, or None" },
+	{ "_invalidate", client_invalidate, METH_O, "_invalidate(encoded tags)" },
 	{ "_scan", client_scan, METH_O, "_scan(prefix): an iterator over encoded keys" },
 	{ "_stats", client_stats, METH_NOARGS,
 	  "_stats(): a list of (scope, name, value)" },

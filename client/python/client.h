@@ -42,12 +42,48 @@ int client_dump(struct client *self, PyObject *object, struct encoded *ret_encod
 /* ttl: a Python object or NULL for the default. 0 or -1. */
 int client_ttl(struct client *self, PyObject *ttl, uint64_t *ret_ttl_ms);
 
+/* The same for another time, called `name`; NULL and None: 0. */
+int client_ms(struct client *self, PyObject *given, const char *name, uint64_t *ret_ms);
+
+/* tags.c */
+
+/* An iterable of str, as brine_tags_add() writes it. 0 or -1. */
+int tags_encode(PyObject *given, unsigned char tags[BRINE_TAGS_SIZE], size_t *ret_len);
+
+/* get.c */
+PyObject *client_get(PyObject *self, PyObject *const *args, Py_ssize_t count,
+		     PyObject *names);
+PyObject *client_pop(PyObject *self, PyObject *const *args, Py_ssize_t count,
+		     PyObject *names);
+PyObject *client_entry(PyObject *self, PyObject *args);
+int client_contains(PyObject *self, PyObject *key);
+PyObject *client_item(PyObject *self, PyObject *key);
+int client_stale(PyObject *given, uint8_t *ret_stale_ok); /* a truth; NULL: not */
+
+/* put.c */
+PyObject *client_set(PyObject *self, PyObject *const *args, Py_ssize_t count,
+		     PyObject *names);
+PyObject *client_add(PyObject *self, PyObject *const *args, Py_ssize_t count,
+		     PyObject *names);
+PyObject *client_cas(PyObject *self, PyObject *const *args, Py_ssize_t count,
+		     PyObject *names);
+PyObject *client_incr(PyObject *self, PyObject *const *args, Py_ssize_t count,
+		      PyObject *names);
+PyObject *client_touch(PyObject *self, PyObject *const *args, Py_ssize_t count,
+		       PyObject *names);
+PyObject *client_delete(PyObject *self, PyObject *key);
+int client_set_item(PyObject *self, PyObject *key, PyObject *value);
+
 /* many.c */
-PyObject *client_get_many(PyObject *self, PyObject *keys);
-PyObject *client_set_many(PyObject *self, PyObject *args, PyObject *names);
+PyObject *client_get_many(PyObject *self, PyObject *const *args, Py_ssize_t count,
+			  PyObject *names);
+PyObject *client_set_many(PyObject *self, PyObject *const *args, Py_ssize_t count,
+			  PyObject *names);
+PyObject *client_delete_many(PyObject *self, PyObject *keys);
 
 /* whole.c */
 PyObject *client_clear(PyObject *self, PyObject *unused);
+PyObject *client_invalidate(PyObject *self, PyObject *tags);
 PyObject *client_sync(PyObject *self, PyObject *unused);
 PyObject *client_close(PyObject *self, PyObject *unused);
 PyObject *client_ping(PyObject *self, PyObject *unused);

@@ -1,8 +1,9 @@
-/* many.c - get_many and set_many: requests in runs of bounded size, each run with one wait. */
+/* many.c - get_many, set_many and delete_many: requests in runs of bounded size, each run with one wait. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/python/arguments.h"
 #include "client/python/client.h"
 #include "client/python/state.h"
 
@@ -145,7 +146,8 @@ get_run(struct client *self, struct run *run, PyObject *found)
 }
 
 static int
-get_all(struct client *self, struct run *run, PyObject *keys, PyObject *found)
+get_all(struct client *self, struct run *run, PyObject *keys,
+	const struct brine_get_options *options, PyObject *found)
 {
 	Py_ssize_t count = PyList_Size(keys);
 
@@ -156,6 +158,8 @@ get_all(struct client *self, struct run *run, PyObject *keys, PyObject *found)
 		if (!request)
 			return -1;
 		request->command = BRINE_GET;
+		request->max_age_ms = options->max_age_ms;
+		request->stale_ok = options->stale_ok;
 		if ((run_full(run) || i + 1 == count) && get_run(self, run, found) < 0)
 			return -1;
 	}
@@ -163,18 +167,26 @@ get_all(struct client *self, struct run *run, PyObject *keys, PyObject *found)
 }
 
 PyObject *
-client_get_many(PyObject *object, PyObject *keys)
+client_get_many(PyObject *object, PyObject *const *args, Py_ssize_t count,
+		PyObject *names)
 {
+	static const struct signature signature = {
+		"get_many", { "keys", "max_age", "stale" }, 1, 1, 3
+	};
 	struct client *self = client_of(object);
-	PyObject *list, *found;
+	struct brine_get_options options = { 0 };
+	PyObject *given[PARAMETERS_MAX], *list, *found;
 	struct run *run;
 
-	if (client_ready(self) < 0)
+	if (client_ready(self) < 0 ||
+	    arguments(&signature, args, count, names, given) < 0 ||
+	    client_ms(self, given[1], "max_age", &options.max_age_ms) < 0 ||
+	    client_stale(given[2], &options.stale_ok) < 0)
 		return NULL;
-	list = PySequence_List(keys);
+	list = PySequence_List(given[0]);
 	found = list ? PyDict_New() : NULL;
 	run = found ? run_new() : NULL;
-	if (!run || get_all(self, run, list, found) < 0)
+	if (!run || get_all(self, run, list, &options, found) < 0)
 		Py_CLEAR(found);
 	run_free(run);
 	Py_XDECREF(list);
@@ -196,7 +208,8 @@ set_run(struct client *self, struct run *run)
 }
 
 static int
-add_put(struct client *self, struct run *run, PyObject *item, uint64_t ttl_ms)
+add_put(struct client *self, struct run *run, PyObject *item,
+	const struct brine_put_options *options)
 {
 	struct encoded *encoded = &run->values[run->count];
 	PyObject *key, *value;
@@ -212,18 +225,22 @@ add_put(struct client *self, struct run *run, PyObject *item, uint64_t ttl_ms)
 	request->value_len = encoded->len;
 	request->codec = encoded->codec;
 	request->kind = encoded->kind;
-	request->ttl_ms = ttl_ms;
+	request->ttl_ms = options->ttl_ms;
+	request->stale_ms = options->stale_ms;
+	request->tags = options->tags;
+	request->tags_len = options->tags_len;
 	run->bytes += encoded->len;
 	return 0;
 }
 
 static int
-set_all(struct client *self, struct run *run, PyObject *items, uint64_t ttl_ms)
+set_all(struct client *self, struct run *run, PyObject *items,
+	const struct brine_put_options *options)
 {
 	Py_ssize_t count = PyList_Size(items);
 
 	for (Py_ssize_t i = 0; i < count && !run->away; i++) {
-		if (add_put(self, run, PyList_GetItem(items, i), ttl_ms) < 0)
+		if (add_put(self, run, PyList_GetItem(items, i), options) < 0)
 			return -1;
 		if ((run_full(run) || i + 1 == count) && set_run(self, run) < 0)
 			return -1;
@@ -232,28 +249,91 @@ set_all(struct client *self, struct run *run, PyObject *items, uint64_t ttl_ms)
 }
 
 PyObject *
-client_set_many(PyObject *object, PyObject *args, PyObject *names)
+client_set_many(PyObject *object, PyObject *const *args, Py_ssize_t count,
+		PyObject *names)
 {
-	static char *keywords[] = { "mapping", "ttl", NULL };
+	static const struct signature signature = {
+		"set_many", { "mapping", "ttl", "stale", "tags" }, 1, 2, 4
+	};
 	struct client *self = client_of(object);
-	PyObject *mapping, *ttl = NULL, *items;
+	struct brine_put_options options = { 0 };
+	PyObject *given[PARAMETERS_MAX], *items;
+	unsigned char tags[BRINE_TAGS_SIZE];
 	struct run *run = NULL;
-	uint64_t ttl_ms;
 	int result = -1;
 
+	options.tags = tags;
 	if (client_ready(self) < 0 ||
-	    !PyArg_ParseTupleAndKeywords(args, names, "O|O:set_many", keywords, &mapping,
-					 &ttl) ||
-	    client_ttl(self, ttl, &ttl_ms) < 0)
+	    arguments(&signature, args, count, names, given) < 0 ||
+	    client_ttl(self, given[1], &options.ttl_ms) < 0 ||
+	    client_ms(self, given[2], "stale", &options.stale_ms) < 0 ||
+	    (given[3] && tags_encode(given[3], tags, &options.tags_len) < 0))
 		return NULL;
-	items = PyMapping_Items(mapping);
+	items = PyMapping_Items(given[0]);
 	if (items)
 		run = run_new();
 	if (run)
-		result = set_all(self, run, items, ttl_ms);
+		result = set_all(self, run, items, &options);
 	run_free(run);
 	Py_XDECREF(items);
 	if (result < 0)
 		return NULL;
 	Py_RETURN_NONE;
+}
+
+/* ---- delete_many */
+
+static int
+delete_run(struct client *self, struct run *run, size_t *deleted)
+{
+	int result = run_ask(self, run, "delete_many");
+
+	for (size_t i = 0; i < run->count && result == 0; i++) {
+		if (run->replies[i].result < 0)
+			result = run_failed(self, run, i, "delete_many");
+		else if (run->replies[i].result == BRINE_DONE)
+			++*deleted;
+	}
+	run_empty(run);
+	return result;
+}
+
+static int
+delete_all(struct client *self, struct run *run, PyObject *keys, size_t *deleted)
+{
+	Py_ssize_t count = PyList_Size(keys);
+
+	for (Py_ssize_t i = 0; i < count && !run->away; i++) {
+		struct brine_request *request =
+			run_add(run, self->state, PyList_GetItem(keys, i));
+
+		if (!request)
+			return -1;
+		request->command = BRINE_DELETE;
+		if ((run_full(run) || i + 1 == count) &&
+		    delete_run(self, run, deleted) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+PyObject *
+client_delete_many(PyObject *object, PyObject *keys)
+{
+	struct client *self = client_of(object);
+	struct run *run = NULL;
+	size_t deleted = 0;
+	PyObject *list;
+	int result = -1;
+
+	if (client_ready(self) < 0)
+		return NULL;
+	list = PySequence_List(keys);
+	if (list)
+		run = run_new();
+	if (run)
+		result = delete_all(self, run, list, &deleted);
+	run_free(run);
+	Py_XDECREF(list);
+	return result < 0 ? NULL : PyLong_FromSize_t(deleted);
 }

@@ -3,7 +3,7 @@
 
 #include <sys/random.h>
 
-#include "client/brine.h"
+#include "client/python/client.h"
 #include "client/python/codec.h"
 #include "client/python/key.h"
 
@@ -13,50 +13,16 @@ module_encode_key(PyObject *module, PyObject *key)
 	return key_to_bytes(PyModule_GetState(module), key);
 }
 
-/* 0 or -1. */
-static int
-add_tag(PyObject *tag, unsigned char *tags, size_t *len)
-{
-	const char *text;
-	Py_ssize_t size;
-
-	if (!PyUnicode_Check(tag)) {
-		PyErr_Format(PyExc_TypeError, "a tag is a str, not %R", tag);
-		return -1;
-	}
-	text = PyUnicode_AsUTF8AndSize(tag, &size);
-	if (!text)
-		return -1;
-	if (brine_tags_add(tags, len, text, (size_t)size) == BRINE_DONE)
-		return 0;
-	PyErr_Format(PyExc_ValueError,
-		     "tag %R: an object has at most 16 tags, of 1 to 255 bytes each",
-		     tag);
-	return -1;
-}
-
 static PyObject *
 module_encode_tags(PyObject *module, PyObject *given)
 {
 	unsigned char tags[BRINE_TAGS_SIZE];
-	PyObject *items, *result = NULL;
-	Py_ssize_t count, i = 0;
-	size_t len = 0;
+	size_t len;
 
 	(void)module;
-	if (PyUnicode_Check(given))
-		return PyErr_Format(PyExc_TypeError, "tags=%R: a list of tags, not one",
-				    given);
-	items = PySequence_List(given);
-	if (!items)
+	if (tags_encode(given, tags, &len) < 0)
 		return NULL;
-	count = PyList_Size(items);
-	while (i < count && add_tag(PyList_GetItem(items, i), tags, &len) == 0)
-		i++;
-	if (i == count)
-		result = PyBytes_FromStringAndSize((char *)tags, (Py_ssize_t)len);
-	Py_DECREF(items);
-	return result;
+	return PyBytes_FromStringAndSize((char *)tags, (Py_ssize_t)len);
 }
 
 static PyMethodDef methods[] = {

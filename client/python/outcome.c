@@ -116,20 +116,30 @@ client_dump(struct client *self, PyObject *object, struct encoded *ret_encoded)
 int
 client_ttl(struct client *self, PyObject *ttl, uint64_t *ret_ttl_ms)
 {
+	if (!ttl || ttl == Py_None || ttl == Py_Ellipsis) {
+		*ret_ttl_ms = ttl == Py_None ? BRINE_NEVER : self->ttl_ms;
+		return 0;
+	}
+	return client_ms(self, ttl, "ttl", ret_ttl_ms);
+}
+
+int
+client_ms(struct client *self, PyObject *given, const char *name, uint64_t *ret_ms)
+{
 	PyObject *ms;
 	uint64_t value;
 
-	if (!ttl || ttl == Py_None) {
-		*ret_ttl_ms = ttl ? BRINE_NEVER : self->ttl_ms;
+	if (!given || given == Py_None) {
+		*ret_ms = 0;
 		return 0;
 	}
-	ms = PyObject_CallMethod((PyObject *)self, "_ttl_ms", "O", ttl);
+	ms = PyObject_CallMethod((PyObject *)self, "_ttl_ms", "Os", given, name);
 	if (!ms)
 		return -1;
 	value = PyLong_AsUnsignedLongLong(ms);
 	Py_DECREF(ms);
 	if (PyErr_Occurred())
 		return -1;
-	*ret_ttl_ms = value;
+	*ret_ms = value;
 	return 0;
 }

@@ -329,8 +329,7 @@ turn_publish(PyObject *self, PyObject *args)
 		turn_end(turn);
 		Py_RETURN_TRUE;
 	}
-	if (client_ttl(turn->client, ttl == Py_Ellipsis ? NULL : ttl, &options.ttl_ms) <
-		    0 ||
+	if (client_ttl(turn->client, ttl, &options.ttl_ms) < 0 ||
 	    PyBytes_AsStringAndSize(tags, &bytes, &len) < 0 ||
 	    client_dump(turn->client, value, &encoded) < 0)
 		return NULL;

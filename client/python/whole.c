@@ -38,6 +38,32 @@ client_clear(PyObject *self, PyObject *unused)
 }
 
 PyObject *
+client_invalidate(PyObject *object, PyObject *tags)
+{
+	struct client *self = client_of(object);
+	struct lane *lane;
+	char *bytes;
+	Py_ssize_t len;
+	int result;
+
+	if (PyBytes_AsStringAndSize(tags, &bytes, &len) < 0 || client_ready(self) < 0)
+		return NULL;
+	lane = lanes_take(&self->lanes);
+	if (!lane)
+		return NULL;
+	lane_wait(lane);
+	result = brine_invalidate(lane->brine, bytes, (size_t)len, NULL, 0);
+	lane_resume(lane);
+	if (result < 0) {
+		if (client_failed(self, lane, result, "invalidate") < 0)
+			return NULL;
+	} else {
+		lanes_give(&self->lanes, lane);
+	}
+	Py_RETURN_NONE;
+}
+
+PyObject *
 client_sync(PyObject *self, PyObject *unused)
 {
 	(void)unused;

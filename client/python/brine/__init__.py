@@ -19,12 +19,13 @@ if _sys.version_info < (3, 11):
 
 from ._brine import version as __version__
 from ._cache import Cache
+from ._entry import Entry
 from ._errors import BrineError, BrineWarning, Conflict, Refused, Unavailable, Unpicklable
 from ._keys import EncodedKey
 from ._miss import MISS
 
 # Tracebacks name what a program writes into its except clause.
-for _kind in (BrineError, BrineWarning, Conflict, Refused, Unavailable, Unpicklable):
+for _kind in (Entry, BrineError, BrineWarning, Conflict, Refused, Unavailable, Unpicklable):
     _kind.__module__ = __name__
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Cache",
     "Conflict",
     "EncodedKey",
+    "Entry",
     "Refused",
     "Unavailable",
     "Unpicklable",

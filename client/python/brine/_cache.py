@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 import time
+import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from . import _brine
+from ._entry import Entry, entry_of
 from ._errors import KINDS, BrineError, Refused, Unavailable, Unpicklable, warn_once
 from ._keys import Key, decode_key
 from ._ttl import TTL, ttl_ms
@@ -29,8 +31,10 @@ _IN_NAMES: Final = str.maketrans(
     "", "", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
 
 _UNSUPPORTED = 33  # errors.def
+_TAGS_MAX = 16  # of one request
 # Where a miss would be a wrong answer, an outage raises whatever on_error says.
-_NEVER_A_MISS = frozenset({"delete", "clear", "sync", "keys", "stats", "ping"})
+_NEVER_A_MISS = frozenset({"delete", "delete_many", "clear", "invalidate", "add", "cas", "incr", "pop", "sync", "keys", "stats",
+                           "ping"})
 _READING = frozenset({"get", "get_many", "get_or_set", "in"})
 
 
@@ -90,13 +94,34 @@ class Cache(_brine.Client):
         for encoded in self._scan(prefix.encode()):
             yield decode_key(encoded)
 
+    def entry(self, key: Key, *, stale: bool = False) -> Entry | None:
+        """What is stored under key: its value, and its version, size, age, ttl, stale, cost, codec and writer.
+
+        None: nothing is, or nothing that can be loaded. With stale, an expired one inside its stale window too.
+        """
+        raw = self._entry(key, bool(stale))
+        return None if raw is None else entry_of(raw)
+
+    def decr(self, key: Key, by: int = 1, *, initial: int = 0,
+             ttl: TTL | types.EllipsisType | None = ..., create: bool = True) -> int:
+        """incr, the other way."""
+        return self.incr(key, -by, initial=initial, ttl=ttl, create=create)
+
+    def invalidate(self, *tags: str) -> None:
+        """Removes everything in this namespace that was stored with one of the tags, durably, at once, however
+        much it is. What is stored later stays. Raises Unavailable when the daemon does not answer."""
+        if not tags:
+            raise TypeError("invalidate() takes tags; clear() removes everything")
+        for at in range(0, len(tags), _TAGS_MAX):
+            self._invalidate(_brine.encode_tags(tags[at:at + _TAGS_MAX]))
+
     def __iter__(self) -> Iterator[Key]:
         return self.keys()
 
     def __bool__(self) -> bool:
         return True
 
-    def get_or_set(self, key: Key, factory: Callable[[], _R], ttl: Any = ..., *, stale: TTL | None = None,
+    def get_or_set(self, key: Key, factory: Callable[[], _R], ttl: TTL | types.EllipsisType | None = ..., *, stale: TTL | None = None,
                    wait: TTL | None = None, tags: Iterable[str] = (), lease: TTL | None = None) -> _R:
         """The value stored under key; where there is none, what factory() returns, which is stored.
 
