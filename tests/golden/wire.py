@@ -398,6 +398,52 @@ def encode_entry(key, flags=0, codec=0, writer=0, length=0, version=0, ttl_left=
                       version, NEVER if ttl_left is None else ttl_left) + key + behind
 
 
+# ---- the field TAGS, and entries of BATCH
+
+TAGS_MAX = 16
+TAG_MAX = 255
+BATCH_HEAD = struct.Struct("<BBHI")
+
+
+def encode_tags(tags):
+    assert 1 <= len(tags) <= TAGS_MAX and all(1 <= len(tag) <= TAG_MAX for tag in tags)
+    return b"".join(bytes([len(tag)]) + tag for tag in tags)
+
+
+def read_tags(field):
+    """A list of tags, each bytes."""
+    tags, at = [], 0
+    while at < len(field):
+        length = field[at]
+        if length == 0 or at + 1 + length > len(field):
+            raise Malformed("a tag is empty, or longer than the field")
+        tags.append(field[at + 1:at + 1 + length])
+        at += 1 + length
+    if not 1 <= len(tags) <= TAGS_MAX:
+        raise Malformed(f"{len(tags)} tags")
+    return tags
+
+
+def encode_batch_item(kind, fields, value=b""):
+    """One entry of a batch."""
+    header = encode_header(fields)
+    return BATCH_HEAD.pack(KINDS.get(kind, kind), 0, len(header), len(value)) + header + value
+
+
+def read_batch(body):
+    """Yields (kind, fields by number, value) for each entry of a batch."""
+    at = 0
+    while at < len(body):
+        if len(body) - at < BATCH_HEAD.size:
+            raise Malformed("an entry ends too early")
+        kind, zero, header_len, value_len = BATCH_HEAD.unpack_from(body, at)
+        at += BATCH_HEAD.size
+        if zero or header_len + value_len > len(body) - at:
+            raise Malformed("an entry is longer than its batch, or byte 1 is not 0")
+        yield kind, decode_header(body[at:at + header_len]), body[at + header_len:at + header_len + value_len]
+        at += header_len + value_len
+
+
 # ---- requests over a socket
 
 

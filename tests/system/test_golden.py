@@ -32,6 +32,12 @@ class Example:
     def __init__(self, side, id_, kind):
         self.side, self.id, self.kind = side, int(id_), int(kind)
         self.fields, self.segments, self.entries, self.bytes = {}, [], [], b""
+        self.items = []  # of a batch: [kind, fields, value]
+        self.tags = []  # of each field TAGS: (its bytes, the tags)
+
+    @property
+    def last_fields(self):
+        return self.items[-1][1] if self.items else self.fields
 
 
 def read_examples(path):
@@ -47,7 +53,15 @@ def read_examples(path):
             if name != "?":
                 assert wire.FIELDS[name] == (int(number), type_)
             value = {"number": int, "text": lambda v: v.strip('"'), "bytes": read_run}[type_](value)
-            examples[-1].fields[int(number)] = value
+            examples[-1].last_fields[int(number)] = value
+            if name == "TAGS":
+                examples[-1].tags.append((value, []))
+        elif words[0] == "tag":
+            examples[-1].tags[-1][1].append(read_run(line.split("tag", 1)[1]))
+        elif words[0] == "item":
+            examples[-1].items.append([int(words[1].split("=")[1]), {}, b""])
+        elif words[0] == "value":
+            examples[-1].items[-1][2] = read_run(line.split("value", 1)[1])
         elif words[0] == "body":
             mark = wire.MARKS[words[1]]
             value = line.split(words[1], 1)[1]
@@ -75,6 +89,11 @@ def test_an_example_means_what_it_says(path):
         assert frame.segments == (example.segments or [(wire.NONE, b"")])
         if example.entries:
             assert list(wire.read_entries(frame.body)) == example.entries
+        for field, tags in example.tags:
+            assert (wire.read_tags(field), field) == (tags, wire.encode_tags(tags))
+        if example.items:
+            assert [list(item) for item in wire.read_batch(frame.body)] == example.items
+            assert b"".join(wire.encode_batch_item(*item) for item in example.items) == frame.body
         again = wire.Frame(example.kind, example.id, example.fields, segments=frame.segments)
         assert again.encode() == example.bytes
 
@@ -180,6 +199,21 @@ def test_the_page_has_every_command_and_no_other():
 def test_what_ends_a_connection_is_told_from_the_bytes(data):
     with pytest.raises(wire.ProtocolError):
         wire.read_all(data)
+
+
+@pytest.mark.parametrize("field", ["", "00", "0161 00", "0261", "0161" * 17])
+def test_malformed_tags_are_told_from_the_bytes(field):
+    with pytest.raises(wire.Malformed):
+        wire.read_tags(bytes.fromhex(field))
+
+
+@pytest.mark.parametrize("body", [
+    "03", "0300000000000000 03", "0301000000000000", "0400050000000000 80", "0400010001000000 80",
+    "0300010000000000 c0",
+])
+def test_a_malformed_batch_is_told_from_the_bytes(body):
+    with pytest.raises(wire.Malformed):
+        list(wire.read_batch(bytes.fromhex(body)))
 
 
 @pytest.mark.parametrize("header", [

@@ -9,14 +9,18 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proto/batch.h"
 #include "proto/bytes.h"
 #include "proto/frame.h"
 #include "proto/key.h"
 #include "proto/message.h"
+#include "proto/tag.h"
 
 #define FOLDER "tests/golden/"
 #define RUN_MAX 4096
 #define SEGMENTS_MAX 8
+#define TEXTS_MAX 16
+#define ITEMS_MAX 4
 
 /* Bytes that a line gave. */
 struct run {
@@ -38,21 +42,39 @@ run_slice(const struct run *run)
 	return slice(run->bytes, run->len);
 }
 
+/* An entry of a batch. */
+struct item {
+	uint8_t kind;
+	struct message message;
+	struct run value;
+};
+
 /* One frame as the file describes it. */
 struct example {
 	const char *file;
 	bool open;
 	struct frame frame;
 	struct message message;
-	unsigned strangers;  /* fields that this release does not know */
-	struct run texts[8]; /* what the message's slices borrow */
+	unsigned strangers;          /* fields that this release does not know */
+	struct run texts[TEXTS_MAX]; /* what the slices of messages borrow */
 	size_t text_count;
 	struct frame_segment segments[SEGMENTS_MAX];
 	size_t segment_count;
 	struct run body;
 	struct run entries;
+	struct item items[ITEMS_MAX];
+	size_t item_count;
+	struct run tags; /* what TAGS of the last message must be */
 	struct run wire;
 };
+
+/* The message that a line is about: the last item's, or the frame's. */
+static struct message *
+last_message(struct example *example)
+{
+	return example->item_count ? &example->items[example->item_count - 1].message
+				   : &example->message;
+}
 
 /* ---- words of a line */
 
@@ -129,19 +151,19 @@ read_field(struct example *example, const char *line)
 		return;
 	}
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		char *member = (char *)&example->message + fields[i].offset;
+		char *member = (char *)last_message(example) + fields[i].offset;
 		struct run *text = &example->texts[example->text_count];
 
 		if (strcmp(fields[i].name, name) != 0)
 			continue;
 		assert_int_equal(fields[i].number, number);
 		assert_int_equal(strcasecmp(fields[i].type, type), 0);
-		message_mark(&example->message, (enum field)number);
+		message_mark(last_message(example), (enum field)number);
 		if (strcmp(type, "number") == 0) {
 			*(uint64_t *)member = strtoull(line, NULL, 10);
 			return;
 		}
-		example->text_count++;
+		assert_true(++example->text_count < TEXTS_MAX);
 		read_run(&line, text);
 		*(struct slice *)member = run_slice(text);
 		return;
@@ -167,6 +189,58 @@ read_body(struct example *example, const char *line)
 	segment->mark = strcmp(mark, "more") == 0 ? FRAME_MORE : FRAME_LAST;
 	read_run(&line, &example->body);
 	segment->len = (uint32_t)(example->body.len - before);
+}
+
+/* A tag of the field TAGS that the lines before gave. */
+static void
+read_tag(struct example *example, const char *line)
+{
+	struct run tag = { .len = 0 };
+
+	line += strlen("tag ");
+	read_run(&line, &tag);
+	assert_in_range(tag.len, 1, TAG_MAX);
+	run_add(&example->tags, &(uint8_t){ (uint8_t)tag.len }, 1);
+	run_add(&example->tags, tag.bytes, tag.len);
+}
+
+/* What the tags say is what the field has; read one by one they are the same again. */
+static void
+check_tags(struct example *example)
+{
+	struct slice field = last_message(example)->tags, tag;
+	struct run again = { .len = 0 };
+	size_t position = 0, count = 0;
+
+	assert_true(slice_equal(run_slice(&example->tags), field));
+	while (tags_next(field, &position, &tag)) {
+		run_add(&again, &(uint8_t){ (uint8_t)tag.len }, 1);
+		run_add(&again, tag.data, tag.len);
+		count++;
+	}
+	assert_true(slice_equal(run_slice(&again), field));
+	assert_int_equal(count, tags_count(field));
+	example->tags.len = 0;
+}
+
+static void
+read_item(struct example *example, const char *line)
+{
+	unsigned kind;
+
+	if (last_message(example)->tags.len)
+		check_tags(example);
+	assert_true(example->item_count < ITEMS_MAX);
+	assert_int_equal(sscanf(line, "item kind=%u", &kind), 1);
+	example->items[example->item_count++].kind = (uint8_t)kind;
+}
+
+static void
+read_value(struct example *example, const char *line)
+{
+	assert_true(example->item_count > 0);
+	line += strlen("value ");
+	read_run(&line, &example->items[example->item_count - 1].value);
 }
 
 #define ENTRY_SIZE 40
@@ -293,6 +367,37 @@ check_encoding(const struct example *example)
 	assert_memory_equal(wire.bytes, example->wire.bytes, wire.len);
 }
 
+/* The body is the items one behind the other, and is read as them. */
+static void
+check_items(const struct example *example)
+{
+	struct slice body = run_slice(&example->body);
+	struct run whole = { .len = 0 };
+	struct batch_entry entry;
+	struct message message;
+	size_t position = 0;
+	unsigned field = 0;
+
+	for (size_t i = 0; i < example->item_count; i++) {
+		const struct item *item = &example->items[i];
+		uint8_t head[BATCH_HEAD], header[RUN_MAX];
+		size_t len = message_encode(&item->message, header, sizeof(header));
+
+		batch_write_head(head, item->kind, len, item->value.len);
+		run_add(&whole, head, sizeof(head));
+		run_add(&whole, header, len);
+		run_add(&whole, item->value.bytes, item->value.len);
+		assert_int_equal(batch_next(body, &position, &entry), 1);
+		assert_int_equal(entry.kind, item->kind);
+		assert_int_equal(message_decode(entry.header, &message, &field),
+				 MESSAGE_OK);
+		check_fields(&message, &item->message);
+		assert_true(slice_equal(entry.value, run_slice(&item->value)));
+	}
+	assert_int_equal(batch_next(body, &position, &entry), 0);
+	assert_true(slice_equal(run_slice(&whole), body));
+}
+
 static unsigned frames_checked;
 
 static void
@@ -302,7 +407,11 @@ finish_frame(struct example *example)
 
 	if (!example->open)
 		return;
+	if (last_message(example)->tags.len)
+		check_tags(example);
 	check_decoding(example);
+	if (example->item_count)
+		check_items(example);
 	if (!example->strangers)
 		check_encoding(example);
 	if (example->entries.len)
@@ -344,6 +453,12 @@ read_line(struct example *example, char *line)
 		read_body(example, line);
 	else if (starts(line, "entry "))
 		read_entry(example, line);
+	else if (starts(line, "tag "))
+		read_tag(example, line);
+	else if (starts(line, "item "))
+		read_item(example, line);
+	else if (starts(line, "value "))
+		read_value(example, line);
 	else if (starts(line, "= "))
 		read_wire(line + 1, &example->wire);
 	else if (*line && *line != '#')
@@ -379,7 +494,7 @@ every_example_is_read_and_written_byte_for_byte(void **state)
 		if (strcmp(files.gl_pathv[i], FOLDER "keys.txt") != 0)
 			check_file(files.gl_pathv[i]);
 	globfree(&files);
-	assert_true(frames_checked >= 40);
+	assert_true(frames_checked >= 80);
 }
 
 /* ---- keys */
