@@ -154,16 +154,26 @@ adopt_usage(struct objects *objects, struct usage *usage)
 	usage->changed = true;
 }
 
-static void
-apply_flush(struct objects *objects, struct change *change)
+/* The usage of the incarnation that goes; what it still holds is reclaimed. */
+static struct usage *
+give_up_old(struct objects *objects, const struct change *change)
 {
 	struct usage *old = ledger_find(objects->ledger, change->old_incarnation);
 
 	if (old) {
 		old->flushed = true;
 		old->changed = true;
-		usage_succeed(change->usage, old);
 	}
+	return old;
+}
+
+static void
+apply_flush(struct objects *objects, struct change *change)
+{
+	const struct usage *old = give_up_old(objects, change);
+
+	if (old)
+		usage_succeed(change->usage, old);
 	adopt_usage(objects, change->usage);
 }
 
@@ -249,6 +259,9 @@ apply_change(struct arrivals *arrivals, struct objects *objects, struct change *
 		return STORE_HIT;
 	case CHANGE_FLUSH:
 		apply_flush(objects, change);
+		return STORE_HIT;
+	case CHANGE_FORGET:
+		give_up_old(objects, change);
 		return STORE_HIT;
 	case CHANGE_CHUNKS:
 		return apply_chunks(arrivals, objects, change);

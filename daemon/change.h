@@ -17,6 +17,7 @@ enum change_kind {
 	CHANGE_DELETE, /* a tombstone */
 	CHANGE_NAMESPACE, /* usage: a new namespace's first incarnation */
 	CHANGE_FLUSH,     /* usage: the next incarnation; old_incarnation goes */
+	CHANGE_FORGET,    /* old_incarnation goes, and none follows */
 	CHANGE_CHUNKS,    /* bytes: the next part of an upload's value */
 	CHANGE_PUBLISH, /* bytes: the record of an upload whose chunks are all submitted */
 	CHANGE_ABANDON, /* object_id: the upload is given up */

@@ -287,6 +287,7 @@ core_accept_value(struct cache *cache, struct namespace *namespace, struct chang
 	size_t told;
 
 	core_accept(cache, change, payer);
+	namespace->newest = change->number;
 	told = lease_published(cache->leases, change->row_key, news);
 	if (news)
 		change_keep(change, told);

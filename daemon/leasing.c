@@ -225,7 +225,8 @@ core_answer_told(struct cache *cache)
 
 /* ---- ending one, taking one up again */
 
-static bool
+/* Where the key's lease is, if there is one. NULL: there can not be. */
+static struct namespace *
 find_lease_key(struct cache *cache, const struct target *target,
 	       uint8_t ret_row_key[static ROW_KEY_SIZE])
 {
@@ -257,10 +258,13 @@ cache_resume(struct cache *cache, const struct target *target, struct peer *peer
 	     const uint8_t token[static CACHE_TOKEN_SIZE], struct answer *ret_answer)
 {
 	uint8_t row_key[ROW_KEY_SIZE];
-	bool live = find_lease_key(cache, target, row_key) &&
-		    lease_resume(cache->leases, row_key, read_token(token), peer,
-				 cache->now_ns);
+	struct token taken_up = read_token(token);
+	struct namespace *namespace = find_lease_key(cache, target, row_key);
+	bool live = namespace &&
+		    lease_resume(cache->leases, row_key, taken_up, peer, cache->now_ns);
 
+	if (live)
+		core_keep_stamps(cache, namespace, taken_up.number);
 	return answer_now(ret_answer,
 			  (struct answer){ .kind = live ? ANSWER_DONE : ANSWER_MISS });
 }

@@ -374,6 +374,21 @@ names_add(struct names *names, struct usage *usage)
 	return namespace;
 }
 
+void
+names_remove(struct names *names, struct namespace *namespace)
+{
+	struct slice name = slice(namespace->name, namespace->name_len);
+	struct namespace **at = &names->buckets[names_bucket(namespace->uid, name)];
+
+	while (*at != namespace)
+		at = &(*at)->next;
+	*at = namespace->next;
+	if (names->last == namespace)
+		names->last = NULL;
+	names->count--;
+	free(namespace);
+}
+
 struct namespace *
 names_next(const struct names *names, const struct namespace *after)
 {

@@ -115,7 +115,7 @@ void ledger_done(struct ledger *ledger);
 /* The next usage after `after` (NULL: the first) in no particular order; NULL at the end. */
 struct usage *ledger_next(const struct ledger *ledger, const struct usage *after);
 
-/* Reads every namespace row; those that hold nothing are left out. */
+/* Reads every namespace row. */
 int ledger_load(struct ledger *ledger, struct snapshot *snapshot);
 /* Writes the rows of what changed. */
 int ledger_write(struct ledger *ledger, struct write *write);
@@ -132,6 +132,8 @@ struct namespace
 		usage; /* of the present incarnation; the writer's once it was handed over */
 	uint32_t incarnation;
 	uint32_t uid;
+	uint64_t newest;  /* number of the last change that made it or put something */
+	size_t users;     /* requests that wait */
 	uint64_t stamped; /* newest stamp of a tag: what is newer need not look for one */
 	uint64_t unkept;  /* stamps up to this number may be gone */
 	/* counters of this start */
@@ -162,6 +164,8 @@ struct names {
 struct namespace *names_find(struct names *names, uint32_t uid, struct slice name);
 /* NULL when memory is short. usage stays where it is. */
 struct namespace *names_add(struct names *names, struct usage *usage);
+/* Frees it; its usage stays. */
+void names_remove(struct names *names, struct namespace *namespace);
 unsigned names_count(const struct names *names, uint32_t uid);
 struct namespace *names_next(const struct names *names, const struct namespace *after);
 void names_done(struct names *names);

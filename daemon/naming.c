@@ -1,5 +1,5 @@
-/* naming.c - the names of namespaces: made when something is about to be kept there, and given another
- * incarnation by a flush. Loop thread; owns the table of names. */
+/* naming.c - the names of namespaces: made when something is about to be kept there, given another
+ * incarnation by a flush, and forgotten when they hold nothing and room is needed for others. Loop thread; owns the table of names. */
 #include <stdlib.h>
 
 #include "daemon/cache_core.h"
@@ -12,7 +12,78 @@ new_incarnation(struct cache *cache)
 	return cache->next_incarnation++;
 }
 
-/* The namespace of a target that is about to hold something. NULL: the error is in *ret_answer. */
+/* ---- making room ---- */
+
+/* Does it hold nothing, and is nobody about to put something or waiting for it? A change of it that the writer has
+ * not committed yet is not in its figures. Leases count for up to a second after their end. */
+static bool
+is_unused(const struct cache *cache, const struct namespace *namespace)
+{
+	const struct usage *usage = namespace->usage;
+
+	return !namespace->users &&
+	       namespace->newest <= pending_committed_number(cache->pending) &&
+	       usage_figure(&usage->objects) == 0 &&
+	       usage_figure(&usage->keep_above) == UINT64_MAX;
+}
+
+/* Its row goes with the next commit, and whatever an eviction that came to nothing left in it. What it counted
+ * since the start is forgotten, too. */
+static bool
+forget(struct cache *cache, struct namespace *namespace)
+{
+	struct change *change = change_new(CHANGE_FORGET, 0);
+
+	if (!change)
+		return false;
+	change->old_incarnation = namespace->incarnation;
+	core_accept(cache, change, NULL);
+	names_remove(&cache->names, namespace);
+	return true;
+}
+
+/* Of this uid; NULL: of anybody. Returns how many went. */
+static size_t
+forget_unused(struct cache *cache, const uint32_t *uid, size_t most)
+{
+	struct namespace *at = names_next(&cache->names, NULL), *next;
+	size_t gone = 0;
+
+	for (; at && gone < most; at = next) {
+		next = names_next(&cache->names, at);
+		if ((!uid || at->uid == *uid) && is_unused(cache, at))
+			gone += forget(cache, at);
+	}
+	return gone;
+}
+
+/* May this uid have one more? If not, the error is in *ret_answer. */
+static bool
+make_room(struct cache *cache, uint32_t uid, struct answer *ret_answer)
+{
+	size_t own = names_count(&cache->names, uid), most = cache->config.max_namespaces;
+
+	if (own >= most && forget_unused(cache, &uid, own + 1 - most) < own + 1 - most) {
+		*ret_answer =
+			answer_error(ERROR_TOO_MANY, most,
+				     "this uid has as many namespaces as it may have "
+				     "(max_namespaces); use one that exists, or empty "
+				     "one");
+		return false;
+	}
+	if (cache->names.count >= NAMESPACES_TOTAL_MAX &&
+	    !forget_unused(cache, NULL, 1)) {
+		*ret_answer =
+			answer_error(ERROR_TOO_MANY, NAMESPACES_TOTAL_MAX,
+				     "all users together have as many namespaces as "
+				     "there can be; use one that exists");
+		return false;
+	}
+	return true;
+}
+
+/* ---- names ---- */
+
 struct namespace *
 core_namespace(struct cache *cache, const struct target *target,
 	       struct answer *ret_answer)
@@ -22,16 +93,8 @@ core_namespace(struct cache *cache, const struct target *target,
 	struct change *change;
 	uint32_t incarnation;
 
-	if (namespace)
+	if (namespace || !make_room(cache, target->uid, ret_answer))
 		return namespace;
-	if (cache->names.count >= NAMESPACES_TOTAL_MAX ||
-	    names_count(&cache->names, target->uid) >= cache->config.max_namespaces) {
-		*ret_answer =
-			answer_error(ERROR_TOO_MANY, cache->config.max_namespaces,
-				     "this uid has as many namespaces as it may have "
-				     "(max_namespaces); use one that exists");
-		return NULL;
-	}
 	incarnation = new_incarnation(cache);
 	change = incarnation ? change_new(CHANGE_NAMESPACE, 0) : NULL;
 	if (change)
@@ -46,6 +109,7 @@ core_namespace(struct cache *cache, const struct target *target,
 		return NULL;
 	}
 	core_accept(cache, change, NULL);
+	namespace->newest = change->number;
 	return namespace;
 }
 
@@ -78,6 +142,7 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 	namespace->usage = change->usage;
 	namespace->stamped = 0;
 	core_accept(cache, change, NULL);
+	namespace->newest = change->number;
 	cache->counts.flushes++;
 	if (ack == ACK_MEMORY)
 		return CACHE_NOW;

@@ -48,6 +48,8 @@ hold_parties(struct op *op)
 
 	if (payer)
 		payer_hold(*payer);
+	if (op->namespace)
+		op->namespace->users++;
 	if (op->kind == OP_GET && op->get.peer)
 		peer_hold(op->get.peer);
 }
@@ -59,6 +61,8 @@ release_parties(struct op *op)
 
 	if (payer)
 		payer_release(payer);
+	if (op->namespace)
+		op->namespace->users--;
 	if (op->kind == OP_GET)
 		peer_release(&op->get.peer);
 }
