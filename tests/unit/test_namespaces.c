@@ -169,7 +169,7 @@ one_whose_put_is_not_on_the_disk_yet_stays(void **state)
 {
 	struct engine engine;
 	struct put put = { .target = target_in("a", "key"), .ttl_ms = TTL_NEVER };
-	struct later later = { engine_answered, &engine, 0 };
+	struct later later = { .answered = engine_answered, .arg = &engine };
 	struct answer answer;
 	(void)state;
 
@@ -198,7 +198,7 @@ one_that_a_request_waits_in_stays_until_it_is_answered(void **state)
 	struct engine engine;
 	struct get get = { .target = target_in("a", "other"), .max_age_ms = TTL_NEVER };
 	struct put put = { .target = target_in("b", "key"), .ttl_ms = TTL_NEVER };
-	struct later later = { engine_answered, &engine, 0 };
+	struct later later = { .answered = engine_answered, .arg = &engine };
 	struct answer answer;
 	(void)state;
 
@@ -231,7 +231,7 @@ ask(struct engine *engine, struct peer *peer, enum lease_wish wish, uint64_t wai
 			   .peer = peer,
 			   .lease = wish,
 			   .wait_ms = wait_ms };
-	struct later later = { engine_answered, engine, 0 };
+	struct later later = { .answered = engine_answered, .arg = engine };
 	int done;
 
 	engine->answered = false;
