@@ -393,7 +393,9 @@ int brine_ping(struct brine *brine, struct brine_daemon *ret_daemon);
  * brine_get_or_lease() either has the value, or lets exactly one caller on the machine compute it while the others
  * wait. Who is told BRINE_LEASE_GRANTED computes, and then either stores the value by brine_put() with
  * options.token, or gives the lease up by brine_release(); who does neither holds it until its handle is closed
- * or its process ends, and then the next waiter computes. In all other cases a put needs no token.
+ * or its process ends, and then the next waiter computes. In all other cases a put needs no token. A put that was
+ * refused (too large, disk full) leaves the lease where it is: release it then. One that failed because the
+ * connection did ends the lease.
  *
  * A lease belongs to the connection on which it was granted. When that breaks, the handle takes its leases up
  * again on the next one, which is made by its next call: at most the last 64 of them, and the daemon must not have

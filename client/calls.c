@@ -144,9 +144,10 @@ explain_twice(struct brine *brine)
 		brine->place.path);
 }
 
-int
-call_request(struct brine *brine, const struct brine_request *request, bool streamed,
-	     struct brine_reply *ret_reply)
+/* Asks until there is an answer, or asking again is of no use or not safe. */
+static int
+ask_again(struct brine *brine, const struct brine_request *request, bool streamed,
+	  struct brine_reply *ret_reply)
 {
 	struct brine_request named = *request;
 	struct brine_reply reply;
@@ -171,6 +172,19 @@ call_request(struct brine *brine, const struct brine_request *request, bool stre
 		reply.result = explain_twice(brine);
 	*ret_reply = reply;
 	return reply.result;
+}
+
+int
+call_request(struct brine *brine, const struct brine_request *request, bool streamed,
+	     struct brine_reply *ret_reply)
+{
+	int result = ask_again(brine, request, streamed, ret_reply);
+
+	/* Who cannot say that a computation is over has no more use for its lease: it is not taken up again, or
+	 * those who wait would wait for nothing. */
+	if (result < 0 && request->token && brine->fd < 0)
+		held_forget(&brine->held, request->token);
+	return result;
 }
 
 /* ---- get */

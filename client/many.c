@@ -74,8 +74,11 @@ settle(struct many *many, const struct brine_reply *reply)
 {
 	many->replies[reply->token] = *reply;
 	many->done++;
-	if (is_lost(reply->result))
-		many->lost = reply->result;
+	if (!is_lost(reply->result))
+		return;
+	many->lost = reply->result;
+	if (many->requests[reply->token].token)
+		held_forget(&many->brine->held, many->requests[reply->token].token);
 }
 
 /* Queues what the window has room for. Returns 0 or an error of the connection. */

@@ -75,6 +75,17 @@ brine_put_begin(struct brine *brine, const void *key, size_t key_len, uint64_t l
 	return 0;
 }
 
+/* The value was stored, or cannot be any more. As with a put, one that was just refused leaves the lease. */
+static void
+end_lease(struct brine_upload *upload, int result)
+{
+	bool over = result >= 0 || result == -BRINE_ERROR_OLD_TOKEN ||
+		    (brine_error_class(result) == BRINE_OUTAGE && upload->brine->fd < 0);
+
+	if (upload->leased && over)
+		held_forget(&upload->brine->held, upload->token);
+}
+
 /* The upload is over before its end: by an early answer, or because the connection is lost. */
 static int
 stop_upload(struct brine_upload *upload, int error)
@@ -91,6 +102,7 @@ stop_upload(struct brine_upload *upload, int error)
 	if (brine->wire->error || brine->wire->cut)
 		link_settle(brine);
 	link_close(brine);
+	end_lease(upload, upload->error);
 	return call_size(brine, upload->error, upload->length);
 }
 
@@ -169,8 +181,7 @@ finish(struct brine_upload *upload, uint64_t *ret_version)
 	if (call_result(brine, reply.result) == BRINE_DONE && ret_version)
 		*ret_version = reply.meta.version;
 	link_settle(brine);
-	if (upload->leased && reply.result == BRINE_DONE)
-		held_forget(&brine->held, upload->token);
+	end_lease(upload, reply.result);
 	return call_size(brine, reply.result, upload->length);
 }
 

@@ -638,6 +638,12 @@ grants_and_cuts(struct fake *fake, const struct fake_request *request)
 		reply_status(request, STATUS_DONE);
 		return FAKE_DOES_NOT;
 	}
+	if (request->frame.kind == COMMAND_PUT && first == 'x')
+		return FAKE_CLOSES;
+	if (request->frame.kind == COMMAND_PUT && first == 'f') {
+		fake_error(request, ERROR_DISK_FULL);
+		return FAKE_DOES_NOT;
+	}
 	if (request->frame.kind == COMMAND_PUT && first == 'o') {
 		fake_error(request, ERROR_OLD_TOKEN);
 		return FAKE_DOES_NOT;
@@ -730,6 +736,53 @@ what_is_over_is_not_resumed(void **state)
 	notes.count = 0;
 	ask(brine, "cut", NULL, &lease);
 	assert_int_equal(notes.count, 2);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
+/* Else those who wait for the key would wait as long as the handle lives. */
+static void
+a_lease_whose_publication_failed_with_the_connection_is_not_resumed(void **state)
+{
+	struct brine_put_options publish = { 0 };
+	struct brine_upload *upload;
+	struct brine_request request = { .command = BRINE_PUT, .key = "x", .key_len = 1 };
+	struct brine_reply reply;
+	struct brine_lease lease;
+	struct notes notes;
+	struct fake fake;
+	struct brine *brine;
+	int result;
+
+	(void)state;
+	start(&fake, &notes, grants_and_cuts);
+	brine = open_at(fake.path, 0);
+	for (int way = 0; way < 3; way++) {
+		ask(brine, "x", NULL, &lease);
+		publish.token = request.token = lease.token;
+		if (way == 0) {
+			result = brine_put(brine, "x", 1, "", 0, &publish, NULL);
+		} else if (way == 1) {
+			brine_put_begin(brine, "x", 1, 0, &publish, &upload);
+			result = brine_put_finish(&upload, NULL);
+		} else {
+			result = brine_many(brine, &request, 1, &reply);
+		}
+		assert_int_equal(result, -BRINE_ERROR_CUT_OFF);
+		notes.count = 0;
+		assert_int_equal(brine_ping(brine, NULL), 0);
+		assert_int_equal(notes.count, 1);
+		assert_int_equal(notes.at[0].kind, COMMAND_PING);
+	}
+	/* One that was refused on a connection that stands is held as before. */
+	ask(brine, "f", NULL, &lease);
+	publish.token = lease.token;
+	assert_int_equal(brine_put(brine, "f", 1, "", 0, &publish, NULL),
+			 -BRINE_ERROR_DISK_FULL);
+	notes.count = 0;
+	ask(brine, "cut", NULL, &lease);
+	assert_int_equal(notes.count, 3);
+	assert_int_equal(notes.at[1].kind, COMMAND_RESUME);
 	brine_close(&brine);
 	fake_stop(&fake);
 }
@@ -872,6 +925,8 @@ main(void)
 		cmocka_unit_test(held_leases_are_resumed_before_the_next_question),
 		cmocka_unit_test(any_call_that_connects_again_resumes_the_leases),
 		cmocka_unit_test(what_is_over_is_not_resumed),
+		cmocka_unit_test(
+			a_lease_whose_publication_failed_with_the_connection_is_not_resumed),
 		cmocka_unit_test(only_the_last_64_leases_are_resumed),
 		cmocka_unit_test(a_forked_child_leaves_the_leases_to_its_parent),
 		cmocka_unit_test(
