@@ -65,7 +65,7 @@ judge(const struct cache *cache, struct bundle_item *item, const struct found *f
 {
 	if (!item->remove)
 		return core_check_condition(cache, &item->put, found);
-	item->there = found->there && !record_expired(&found->record, cache->now_ms);
+	item->there = found->there && !record_over(&found->record, cache->now_ms);
 	if (item->there && item->only_version &&
 	    found->record.version != item->only_version)
 		return ERROR_CHANGED;

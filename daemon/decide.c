@@ -406,7 +406,8 @@ static int
 decide_delete(struct cache *cache, struct op *op, struct found *found,
 	      struct answer *ret_answer)
 {
-	bool there = found->there && !record_expired(&found->record, cache->now_ms);
+	/* What is stale goes as well: some still get it. */
+	bool there = found->there && !record_over(&found->record, cache->now_ms);
 	enum error refused;
 
 	free(found->owner);
@@ -439,6 +440,21 @@ take_value(struct cache *cache, const struct found *found, struct answer *answer
 	return true;
 }
 
+/* A stale object is given to nobody by a take, but it goes. */
+static int
+take_stale(struct cache *cache, struct op *op, const struct found *found,
+	   struct answer *ret_answer)
+{
+	enum error refused = remove_found(cache, op, found);
+
+	if (refused == ERROR_CHANGED)
+		return remove_nothing(cache, op, found->pending, ret_answer);
+	if (refused)
+		return answer_refuse(ret_answer, refused);
+	*ret_answer = (struct answer){ .kind = ANSWER_MISS };
+	return op_acknowledge(cache, op, op->simple.ack != ACK_MEMORY, ret_answer);
+}
+
 static int
 decide_take(struct cache *cache, struct op *op, struct found *found,
 	    struct answer *ret_answer)
@@ -448,7 +464,9 @@ decide_take(struct cache *cache, struct op *op, struct found *found,
 
 	if (!found->there || record_expired(&found->record, cache->now_ms)) {
 		free(found->owner);
-		return remove_nothing(cache, op, found->pending, ret_answer);
+		return found->there && !record_over(&found->record, cache->now_ms)
+			       ? take_stale(cache, op, found, ret_answer)
+			       : remove_nothing(cache, op, found->pending, ret_answer);
 	}
 	core_fill_meta(cache, &found->record, &answer);
 	if (!take_value(cache, found, &answer)) {

@@ -374,6 +374,150 @@ def test_who_waits_by_the_thousands_keeps_nobody_from_storing(daemon):
     assert other.ask("DELETE", {"KEY": b"l"}).named["STATUS"] == 0
 
 
+@pytest.mark.parametrize("ask", [
+    lambda peer: peer.ask("PUT", {"KEY": b"k"}, b"v"),
+    lambda peer: peer.ask("INCR", {"KEY": b"k"}),
+    lambda peer: peer.ask("BATCH", {}, wire.encode_batch_item("PUT", {"KEY": b"k"}, b"v")),
+], ids=["put", "incr", "batch"])
+def test_whatever_puts_the_key_ends_its_lease(daemon, ask):
+    holder, waiter, other = daemon.peer(), daemon.peer(), daemon.peer()
+    token = granted(holder)
+    id_ = parked(waiter)
+    ask(other)
+    assert "LEASE" not in told(waiter, id_).named
+    refused(publish(holder, token), "OLD_TOKEN")
+
+
+@pytest.mark.parametrize("ask", [
+    lambda peer: peer.ask("DELETE", {"KEY": b"k"}),
+    lambda peer: peer.ask("TAKE", {"KEY": b"k"}),
+    lambda peer: peer.ask("BATCH", {}, wire.encode_batch_item("DELETE", {"KEY": b"k"})),
+    lambda peer: peer.ask("FLUSH"),
+], ids=["delete", "take", "batch", "flush"])
+def test_whatever_deletes_the_key_passes_its_lease_on_though_nothing_was_there(daemon, ask):
+    holder, waiter, other = daemon.peer(), daemon.peer(), daemon.peer()
+    token = granted(holder)
+    id_ = parked(waiter)
+    ask(other)
+    assert told(waiter, id_).named["LEASE"] == GRANTED
+    refused(publish(holder, token), "OLD_TOKEN")
+
+
+@pytest.mark.parametrize("ask", [
+    lambda peer, k: peer.ask("GET", {"KEY": k}),
+    lambda peer, k: peer.ask("TOUCH", {"KEY": k}),
+    lambda peer, k: peer.ask("INVALIDATE", {"TAGS": wire.encode_tags([b"other"])}),
+    lambda peer, k: peer.ask("DELETE", {"KEY": b"another"}),
+    lambda peer, k: peer.ask("PUT", {"KEY": k, "CONDITION": 2}, b"v"),
+    lambda peer, k: peer.ask("PUT", {"KEY": k, "TOKEN": bytes(16)}, b"v"),
+], ids=["get", "touch", "invalidate", "other key", "refused", "old token"])
+def test_what_does_not_change_the_key_leaves_its_lease(daemon, ask):
+    holder, other = daemon.peer(), daemon.peer()
+    token = granted(holder)
+    ask(other, b"k")
+    assert publish(holder, token).kind == wire.REPLY
+
+
+def test_a_tag_invalidated_while_its_value_is_computed_passes_the_lease_on(daemon):
+    holder, waiter, other = daemon.peer(), daemon.peer(), daemon.peer()
+    tags = {"TAGS": wire.encode_tags([b"solar", b"red"])}
+    token = granted(holder)
+    id_ = parked(waiter)
+    other.ask("INVALIDATE", {"TAGS": wire.encode_tags([b"red"])})
+    refused(publish(holder, token, **tags), "OLD_TOKEN")
+    reply = told(waiter, id_)
+    assert reply.named["LEASE"] == GRANTED
+    assert publish(waiter, reply.named["TOKEN"], **tags).kind == wire.REPLY
+
+
+def test_a_put_that_is_refused_leaves_the_lease_to_be_released(daemon):
+    holder, waiter = daemon.peer(), daemon.peer()
+    token = granted(holder)
+    id_ = parked(waiter)
+    refused(publish(holder, token, CONDITION=2), "ABSENT")
+    assert holder.ask("RELEASE", {"KEY": b"k", "TOKEN": token, "GIVE_UP": CANNOT_BE_KEPT}).named["STATUS"] == 0
+    assert told(waiter, id_).named["LEASE"] == ALONE
+
+
+def test_who_only_waits_goes_on_waiting_whatever_becomes_of_the_lease(daemon):
+    holder, waiter = daemon.peer(), daemon.peer()
+    id_ = waiter.request("GET", {"KEY": b"k", "LEASE": WAIT})
+    assert waiter.ask("PING").kind == wire.REPLY
+    for why in (FAILED, FAILED, CANNOT_BE_KEPT):
+        holder.ask("RELEASE", {"KEY": b"k", "TOKEN": granted(holder), "GIVE_UP": why})
+    granted(holder)
+    holder.ask("DELETE", {"KEY": b"k"})
+    granted(holder)
+    holder.close()
+    daemon.peer().ask("PUT", {"KEY": b"k"}, b"at last")
+    assert value(told(waiter, id_)) == b"at last"
+
+
+def test_a_holder_whose_connection_was_cut_resumes_its_lease(daemon):
+    holder, again, waiter = daemon.peer(), daemon.peer(), daemon.peer()
+    token = granted(holder, HOLDER=7)
+    holder.close()
+    assert again.ask("RESUME", {"KEY": b"k", "TOKEN": token}).named["STATUS"] == 0
+    id_ = parked(waiter)
+    assert publish(again, token).kind == wire.REPLY
+    assert value(told(waiter, id_)) == b"value"
+    assert again.ask("RESUME", {"KEY": b"k", "TOKEN": token}).named["STATUS"] == 1
+
+
+def test_a_lease_that_was_kept_through_a_restart_publishes_without_being_resumed(daemon):
+    token = granted(daemon.peer())
+    daemon.process.terminate()
+    assert daemon.process.wait(peers.HUNG) == 0
+    daemon.restart()
+    assert publish(daemon.peer(), token).kind == wire.REPLY
+
+
+def test_a_stale_object_is_absent_to_all_but_who_takes_stale(daemon):
+    peer = daemon.peer()
+    peer.ask("PUT", {"KEY": b"k", "TTL": 1, "STALE_FOR": 1000_000, "OBJECT_KIND": 1}, bytes(8))
+    while "STALE" not in (stale := peer.ask("META", {"KEY": b"k", "STALE_OK": 1})).named:
+        pass
+    assert stale.named["TTL_LEFT"] == 0
+    for command in ("GET", "META", "TOUCH"):
+        assert peer.ask(command, {"KEY": b"k"}).named["STATUS"] == 1
+    refused(peer.ask("PUT", {"KEY": b"k", "CONDITION": 2}, b"v"), "ABSENT")
+    refused(peer.ask("INCR", {"KEY": b"k", "CONDITION": 2}), "ABSENT")
+    assert peer.ask("SCAN").named["COUNT"] == 0
+    assert "STALE" in peer.ask("GET", {"KEY": b"k", "STALE_OK": 1, "REFRESH": 0}).named
+    assert "STALE" in peer.ask("GET", {"KEY": b"k", "STALE_OK": 1}).named
+
+
+@pytest.mark.parametrize("command, fields, status", [
+    ("DELETE", {"KEY": b"k"}, 0), ("TAKE", {"KEY": b"k"}, 1),
+    ("INVALIDATE", {"TAGS": wire.encode_tags([b"red"])}, 0), ("FLUSH", {}, 0), ("BATCH", {}, None),
+])
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_was_removed_is_not_given_out_stale(daemon, command, fields, status, settled):
+    peer = daemon.peer()
+    version = peer.ask("PUT", {"KEY": b"k", "TTL": 1, "STALE_FOR": 1000_000,
+                               "TAGS": wire.encode_tags([b"red"])}, b"revoked").named["VERSION"]
+    while "STALE" not in peer.ask("GET", {"KEY": b"k", "STALE_OK": 1}).named:
+        pass
+    if settled:
+        peer.ask("SYNC")
+    delete = wire.encode_batch_item("DELETE", {"KEY": b"k", "VERSION": version})
+    reply = peer.ask(command, fields, delete if command == "BATCH" else None)
+    if command == "BATCH":
+        assert [item[1:] for item in wire.read_batch(reply.body)] == [({wire.FIELDS["STATUS"][0]: 0}, b"")]
+    assert reply.named.get("STATUS") == status
+    assert peer.ask("GET", {"KEY": b"k", "STALE_OK": 1}).named["STATUS"] == 1
+
+
+def test_a_stale_object_of_another_version_stays(daemon):
+    peer = daemon.peer()
+    version = peer.ask("PUT", {"KEY": b"k", "TTL": 1, "STALE_FOR": 1000_000}, b"v").named["VERSION"]
+    while "STALE" not in peer.ask("GET", {"KEY": b"k", "STALE_OK": 1}).named:
+        pass
+    refused(peer.ask("DELETE", {"KEY": b"k", "VERSION": version + 1}), "CHANGED")
+    assert peer.ask("TAKE", {"KEY": b"k", "VERSION": version + 1}).named["STATUS"] == 1
+    assert "STALE" in peer.ask("GET", {"KEY": b"k", "STALE_OK": 1}).named
+
+
 # ---- counters, take
 
 
