@@ -411,10 +411,28 @@ def test_all_output_is_valid_json_when_asked(brine):
 def test_stats_shows_a_table(brine):
     brine.done("put", "key", "-v", "value")
     table = brine.done("stats").decode()
-    assert table.startswith("daemon\n  ") and "_" not in table.split("namespace")[0]
-    assert re.search(r"^  max size +1.0G$", table, re.MULTILINE)
+    assert re.search(r"^daemon \d[\d.]+, up for \w+", table, re.MULTILINE)
+    assert re.search(r"^  room used +\w+  of .*max_size 1.0G", table, re.MULTILINE)
     assert json.loads(brine.done("stats", "--json"))["daemon"]["max_size_bytes"] == 1 << 30
-    assert "\nnamespace " in table and brine.env["BRINE_NAMESPACE"] in table
+    assert f"namespace {brine.env['BRINE_NAMESPACE']}\n  objects                   1  5 of values" in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_stats_tell_misses_by_reason_and_what_hits_saved(brine):
+    brine.done("put", "key", "-v", "value", "--cost", "90m")
+    for _ in range(3):
+        brine.done("get", "key")
+    brine("get", "absent")
+    brine("get", "key", "--max-age", "1us")
+    brine("get", "absent", "--wait=1ms")
+    table = brine.done("stats").decode()
+    table = table[table.index(f"namespace {brine.env['BRINE_NAMESPACE']}\n"):]
+    assert re.search(r"^  hits +3  \d\d% of \d gets$", table, re.MULTILINE)
+    assert re.search(r"^  misses +\d  \d absent, 1 refused$", table, re.MULTILINE), table
+    assert re.search(r"^  time saved +4h30m  of computation, by hits$", table, re.MULTILINE)
+    [figures] = [space for name, space in json.loads(brine.done("stats", "-j"))["namespaces"].items()
+                 if name == brine.env["BRINE_NAMESPACE"]]
+    assert figures["saved_us"] == 3 * 90 * 60 * 10**6 and figures["misses_refused"] == 1
 
 
 # ---- the whole namespace
@@ -496,7 +514,7 @@ def test_put_incr_and_run_start_a_daemon_and_the_others_say_that_none_runs(lonel
 
 
 @pytest.mark.parametrize("arguments, answer", [
-    (["get", "key"], b"value"), (["keys"], b"key\n"), (["meta", "key"], b"key  "), (["stats"], b"daemon\n"), (["take", "key"], b"value"),
+    (["get", "key"], b"value"), (["keys"], b"key\n"), (["meta", "key"], b"key  "), (["stats"], b"namespace default\n"), (["take", "key"], b"value"),
     (["invalidate", "tag"], b""), (["get", "key", "--wait"], b"value"),
     (["del", "key"], b""), (["touch", "key", "--ttl", "1h"], b""), (["flush", "--yes"], b"")],
     ids=lambda words: words[0] if isinstance(words, list) else "")
