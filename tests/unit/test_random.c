@@ -10,6 +10,8 @@
 #define OPS 4000
 #define VALUE_MAX (3u << 20)
 #define UPLOAD_PART_MAX (1u << 20)
+#define TAGS 8
+#define TAG_LEN 6 /* and its length before it */
 
 /* Two uids with a namespace of the same name, and one with two. */
 static const struct space {
@@ -40,6 +42,7 @@ struct object {
 	uint64_t created_ms;
 	uint64_t expires_ms; /* TTL_NEVER */
 	uint64_t ttl_ms;
+	unsigned tags; /* a bit for each */
 };
 
 struct flight {
@@ -71,8 +74,9 @@ struct run {
 	struct object objects[SPACES][KEYS];
 	struct flight flights[FLYING];
 	unsigned flying;
-	unsigned hits, misses, restarts;
+	unsigned hits, misses, restarts, invalidated;
 	uint8_t *value;
+	uint8_t tags[TAGS * TAG_LEN + 1]; /* of the put that is being made */
 };
 
 #define MUST(run, condition)                                                             \
@@ -369,6 +373,25 @@ get(struct run *run, enum what what)
 		on_answer(flight, later.id, &answer);
 }
 
+/* Half of all objects have none. */
+static unsigned
+choose_tags(struct run *run)
+{
+	return dice(run, 2) ? 0 : 1u << dice(run, TAGS) | 1u << dice(run, TAGS);
+}
+
+static struct slice
+write_tags(struct run *run, unsigned tags)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < TAGS; i++)
+		if (tags & 1u << i)
+			len += (size_t)snprintf((char *)run->tags + len, TAG_LEN + 1,
+						"\5tag-%u", i);
+	return slice(run->tags, len);
+}
+
 /* Chooses what is stored, and under which condition; says what will come of it. */
 static struct put
 prepare(struct run *run, struct flight *flight, char text[static 1100])
@@ -396,7 +419,9 @@ prepare(struct run *run, struct flight *flight, char text[static 1100])
 		.ttl_ms = put.ttl_ms,
 		.expires_ms =
 			put.ttl_ms == TTL_NEVER ? TTL_NEVER : run->now_ms + put.ttl_ms,
+		.tags = choose_tags(run),
 	};
+	put.tags = write_tags(run, flight->expected.tags);
 	flight->kind = ANSWER_DONE;
 	if (put.condition == CONDITION_ABSENT && lived)
 		flight->error = ERROR_EXISTS;
@@ -574,6 +599,42 @@ flush(struct run *run)
 		run->objects[space][key].there = false;
 }
 
+/* Does the order matter, of this and of what is under way? */
+static bool
+concerns(const struct run *run, unsigned space, unsigned tags)
+{
+	for (const struct flight *at = run->flights; at < run->flights + FLYING; at++)
+		if (at->used && at->space == space &&
+		    (run->objects[space][at->key].tags | at->expected.tags) & tags)
+			return true;
+	return false;
+}
+
+static void
+invalidate(struct run *run)
+{
+	unsigned space = (unsigned)dice(run, SPACES);
+	unsigned tags = 1u << dice(run, TAGS) | 1u << dice(run, TAGS);
+	struct target target = { spaces[space].uid, slice_text(spaces[space].name),
+				 slice("", 0) };
+	enum ack ack = (enum ack)dice(run, 3);
+
+	if (concerns(run, space, tags))
+		settle(run);
+	ENGINE_CALL(&run->engine,
+		    cache_invalidate(run->engine.cache, &target, write_tags(run, tags),
+				     ack, &later, &answer_));
+	MUST(run, run->engine.answer.kind == ANSWER_DONE);
+	for (unsigned key = 0; key < KEYS; key++) {
+		struct object *object = &run->objects[space][key];
+
+		if (!(object->tags & tags))
+			continue;
+		run->invalidated += object->there;
+		object->there = false;
+	}
+}
+
 /* Every live key exactly once, nothing else. */
 static void
 scan(struct run *run)
@@ -678,7 +739,9 @@ step(struct run *run)
 		restart(run);
 	else if (what < 6)
 		flush(run);
-	else if (what < 20)
+	else if (what < 12)
+		invalidate(run);
+	else if (what < 24)
 		scan(run);
 	else if (what < 60)
 		pass_time(run);
@@ -725,7 +788,7 @@ play(uint64_t max_size, bool may_evict)
 	check_everything(run);
 	restart(run);
 	check_everything(run);
-	MUST(run, run->hits && run->misses);
+	MUST(run, run->hits && run->misses && run->invalidated);
 	engine_close(&run->engine);
 	free(run->value);
 	free(run);
