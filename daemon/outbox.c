@@ -323,7 +323,7 @@ stream_arrived(void *arg, size_t bytes)
 	struct outbox *outbox = arg;
 
 	account(outbox, bytes);
-	outbox->on_part(outbox->arg);
+	outbox->events->part(outbox->arg);
 }
 
 static void
@@ -335,7 +335,8 @@ stream_refused(void *arg, uint32_t id, enum error error)
 	MESSAGE_SET(&header, ERROR, error, error);
 	MESSAGE_SET(&header, TEXT, text, slice_text(error_text((int)error)));
 	outbox_frame(outbox, FRAME_ERROR, id, &header);
-	outbox->on_part(outbox->arg);
+	outbox->events->refused(outbox->arg, error);
+	outbox->events->part(outbox->arg);
 }
 
 static const struct stream_events stream_events = {
@@ -345,13 +346,13 @@ static const struct stream_events stream_events = {
 
 void
 outbox_init(struct outbox *outbox, struct outbox_pool *pool, int fd,
-	    void (*on_part)(void *arg), void *arg)
+	    const struct outbox_events *events, void *arg)
 {
 	*outbox = (struct outbox){
 		.pool = pool,
 		.fd = fd,
 		.streams = { .events = &stream_events, .arg = outbox },
-		.on_part = on_part,
+		.events = events,
 		.arg = arg,
 	};
 }

@@ -32,6 +32,13 @@ struct outbox_pool {
 /* Frees the blocks; all outboxes are done by then. */
 void outbox_pool_done(struct outbox_pool *pool);
 
+/* Whom it belongs to hears of its streams. */
+struct outbox_events {
+	void (*part)(void *arg); /* one arrived: flush soon */
+	void (*refused)(void *arg,
+			enum error error); /* before it began: an error frame is queued */
+};
+
 struct outbox {
 	struct outbox_pool *pool;
 	int fd; /* borrowed; -1 once the client is gone: everything is dropped then */
@@ -40,12 +47,13 @@ struct outbox {
 	size_t bytes;
 	bool stuck; /* the socket took less than there was: flush again when it is writable */
 	bool failed; /* no memory for a reply: the connection cannot go on */
-	void (*on_part)(void *arg); /* a part arrived: flush soon */
+	const struct outbox_events *events;
 	void *arg;
 };
 
+/* Borrows events, which may be NULL where nothing is streamed. */
 void outbox_init(struct outbox *outbox, struct outbox_pool *pool, int fd,
-		 void (*on_part)(void *arg), void *arg);
+		 const struct outbox_events *events, void *arg);
 /* Drops everything that was not sent; closes downloads. The outbox takes nothing any more. */
 void outbox_done(struct outbox *outbox);
 

@@ -19,6 +19,27 @@
 #define OUTSTANDING_PART 2
 #define OUTSTANDING_ALWAYS 4
 
+static void
+on_part(void *arg)
+{
+	struct session *session = arg;
+
+	session->on_output(session->arg);
+}
+
+static void
+on_refused(void *arg, enum error error)
+{
+	struct session *session = arg;
+
+	session->all->counters.errors[error]++;
+}
+
+static const struct outbox_events outbox_events = {
+	.part = on_part,
+	.refused = on_refused,
+};
+
 struct session *
 session_open(struct sessions *all, int fd, uint32_t uid, void (*on_output)(void *arg),
 	     void *arg)
@@ -40,7 +61,7 @@ session_open(struct sessions *all, int fd, uint32_t uid, void (*on_output)(void 
 	session->references = 1;
 	session->on_output = on_output;
 	session->arg = arg;
-	outbox_init(&session->outbox, &all->pool, fd, on_output, arg);
+	outbox_init(&session->outbox, &all->pool, fd, &outbox_events, session);
 	session->next = all->first;
 	if (all->first)
 		all->first->previous = session;

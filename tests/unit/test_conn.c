@@ -235,6 +235,29 @@ ready_replies_overtake_a_stream_that_has_not_begun(void **state)
 }
 
 static void
+a_stream_that_is_refused_before_it_begins_is_counted_as_an_error(void **state)
+{
+	struct world world;
+	struct peer peer;
+	uint8_t *value = make_value(2 * MIB);
+	struct message message = peer_key("k");
+
+	(void)state;
+	world_open(&world, NULL);
+	peer = peer_greet(&world);
+	peer_request(&world, &peer, COMMAND_PUT, &message, FRAME_MORE, value, MIB);
+	peer_segment(&world, &peer, FRAME_LAST, value, MIB, 0);
+	peer_reply(&world, &peer, 1);
+	fake.part_fails = 1;
+	peer_ask(&world, &peer, COMMAND_GET, "k");
+	peer_expect_error(&world, &peer, ERROR_DAMAGED);
+	assert_int_equal(world.sessions.counters.errors[ERROR_DAMAGED], 1);
+	free(value);
+	peer_close(&peer);
+	world_close(&world);
+}
+
+static void
 an_aborted_upload_is_refused_and_the_connection_goes_on(void **state)
 {
 	struct world world;
@@ -850,6 +873,8 @@ main(void)
 		cmocka_unit_test(values_of_every_size_come_back),
 		cmocka_unit_test(a_part_that_fails_aborts_only_its_reply),
 		cmocka_unit_test(ready_replies_overtake_a_stream_that_has_not_begun),
+		cmocka_unit_test(
+			a_stream_that_is_refused_before_it_begins_is_counted_as_an_error),
 		cmocka_unit_test(an_aborted_upload_is_refused_and_the_connection_goes_on),
 		cmocka_unit_test(the_body_of_a_refused_request_is_thrown_away),
 		cmocka_unit_test(an_upload_of_another_length_than_announced_is_refused),
