@@ -17,8 +17,10 @@ struct door {
 	struct listener *listeners; /* door_done() closes them */
 	unsigned count;
 	uv_poll_t polls[DOOR_LISTENERS_MAX];
+	uv_timer_t rest; /* runs while nobody can be let in, and nobody is listened to */
 	int spare_fd; /* given up to send a client away when there are no descriptors */
 	uint64_t descriptors_said_ns;
+	uint64_t rest_said_ns;
 };
 
 /* Takes the listeners, and borrows their memory until door_done(). */
