@@ -5,6 +5,7 @@
  * and forked children included, have one holder id, by which the daemon knows a circle. */
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "client/python/client.h"
@@ -20,11 +21,15 @@ struct turn {
 	PyObject *key;          /* encoded */
 	struct turn *outermost; /* owned; NULL: it is this one */
 	struct lane *lane;      /* with a lease; else NULL */
-	pid_t pid;              /* whose lease it is */
+	pid_t pid;              /* whose turn it is: not a forked child's */
 	uint64_t holder;
 	unsigned char token[BRINE_TOKEN_SIZE];
 	bool over;
+	/* Of an outermost one: a page that forked children see, 1 once it is over; NULL: it never forked. */
+	unsigned char *over_shared;
 };
+
+#define SHARED_SIZE 4096
 
 static struct turn *
 turn_of(PyObject *self)
@@ -60,12 +65,15 @@ new_holder(struct state *state)
 static struct turn *
 still_running(struct state *state, PyObject *object)
 {
-	struct turn *turn;
+	struct turn *turn, *outermost;
 
 	if (!PyObject_TypeCheck(object, state->turn_type))
 		return NULL;
 	turn = turn_of(object);
-	return (turn->outermost ? turn->outermost : turn)->over ? NULL : turn;
+	outermost = turn->outermost ? turn->outermost : turn;
+	if (outermost->over || (outermost->over_shared && *outermost->over_shared))
+		return NULL;
+	return turn;
 }
 
 /* The lane on which this thread holds a lease already, or any. */
@@ -100,6 +108,7 @@ turn_new(struct client *self, const struct key *key, struct turn *inherited,
 		return NULL;
 	}
 	turn->holder = holder;
+	turn->pid = getpid();
 	Py_INCREF(&self->ob_base);
 	turn->client = self;
 	if (inherited) {
@@ -117,7 +126,6 @@ turn_grant(struct turn *turn, struct lane *lane,
 {
 	lane_pin(lane);
 	turn->lane = lane;
-	turn->pid = getpid();
 	memcpy(turn->token, token, BRINE_TOKEN_SIZE);
 }
 
@@ -218,6 +226,8 @@ turn_end(struct turn *turn)
 	struct turn *outer = turn->outer;
 
 	turn->over = true;
+	if (turn->over_shared && turn->pid == getpid())
+		*turn->over_shared = 1;
 	if (turn->lane)
 		lanes_unpin(&client->lanes, turn->lane);
 	turn->lane = NULL;
@@ -344,6 +354,25 @@ turn_publish(PyObject *self, PyObject *args)
 	return kept < 0 ? NULL : PyBool_FromLong(kept);
 }
 
+/* Right before a fork: the child is to learn when the outermost computation is over. Without memory it takes
+ * itself for a part of it for ever, and then computes some things that others compute too. */
+static PyObject *
+turn_share(PyObject *self, PyObject *unused)
+{
+	struct turn *turn = turn_of(self);
+	struct turn *outermost = turn->outermost ? turn->outermost : turn;
+	void *page;
+
+	(void)unused;
+	if (!outermost->over && !outermost->over_shared) {
+		page = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (page != MAP_FAILED)
+			outermost->over_shared = page;
+	}
+	Py_RETURN_NONE;
+}
+
 /* ---- the type */
 
 static PyObject *
@@ -376,6 +405,8 @@ turn_dealloc(PyObject *self)
 		Py_XDECREF(turn_give_up(turn, BRINE_FAILED));
 		PyErr_Restore(error_type, error, trace);
 	}
+	if (turn->over_shared)
+		munmap(turn->over_shared, SHARED_SIZE);
 	Py_XDECREF((PyObject *)turn->outermost);
 	release(self);
 	Py_DECREF(type);
@@ -387,6 +418,7 @@ static PyMethodDef methods[] = {
 	{ "failed", turn_failed, METH_NOARGS, "failed(): the next one computes" },
 	{ "cannot_keep", turn_cannot_keep, METH_NOARGS,
 	  "cannot_keep(): all who wait compute for themselves" },
+	{ "share", turn_share, METH_NOARGS, "share(): before a fork" },
 	{ NULL, NULL, 0, NULL },
 };
 

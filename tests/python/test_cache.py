@@ -583,10 +583,14 @@ def double(x: int) -> int:
 
 found: list[int] = Shelf().find("one")
 forgotten: bool = double.invalidate(3)
+computed: list[int] = cache.get_or_set("key", lambda: [1], "1h", stale="1d", wait=0, tags=["t"])
+counted: int = cache.incr("n", 2, ttl=...)
+entry = cache.entry("key")
+left: float | None = entry.ttl if entry else None
 double("three")
 """)
     told, _, _ = mypy.run(["--strict", "--no-incremental", "--cache-dir", os.devnull, str(program)])
-    assert "Found 1 error" in told and ":17: error: " in told, told
+    assert "Found 1 error" in told and ":21: error: " in told, told
 
 
 def test_an_older_python_is_told_which_one_it_takes(run_python):

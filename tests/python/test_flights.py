@@ -587,3 +587,34 @@ def test_holders_of_two_processes_differ(cache):
     mine = cache._turn("a", None, 0, 0, False).holder
     assert len({mine, *Crew(3, lambda _: cache._turn("b", None, 0, 0, False).holder).results()}) == 4
     assert isinstance(cache._turn("c", None, 0, 0, False), _brine.Turn)
+
+
+def test_forked_workers_that_outlive_the_computation_that_made_them_are_on_their_own(daemon, cache, tally):
+    over, crews = Gate(), []
+
+    def work(_):
+        over.wait()
+        return cache.get_or_set("slow", slow)
+
+    def slow():
+        tally.next()
+        others_wait(daemon, 7)
+        return ["slow", os.getpid()]
+
+    def factory():
+        crews.append(Crew(8, work))
+        return 1
+
+    assert cache.get_or_set("key", factory) == 1
+    for _ in range(8):
+        over.open()
+    results = crews[0].results()
+    assert tally.count() == 1 and all(result == results[0] for result in results)
+
+
+def test_a_child_belongs_to_its_parents_computation_while_that_runs(cache):
+    def factory():
+        # Its own key and, after it was waited for, another fork's.
+        return [in_a_forked_child(lambda: cache.get_or_set("key", lambda: "inner")) for _ in range(2)]
+
+    assert cache.get_or_set("key", factory) == ["inner", "inner"]

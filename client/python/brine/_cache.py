@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, ParamSpec, Type
 
 from . import _brine
 from ._entry import Entry, entry_of
-from ._errors import KINDS, BrineError, Refused, Unavailable, Unpicklable, warn_once
+from ._errors import KINDS, Refused, Unavailable, Unpicklable, warn_once
 from ._keys import Key, decode_key
 from ._ttl import TTL, ttl_ms
 
@@ -138,20 +138,15 @@ class Cache(_brine.Client):
             as long as this process lives.
         All times are seconds, timedelta, or text such as "1h30m".
 
-        A factory may ask for other keys, and for its own: what waiting would never end is computed beside. That
-        counts for the threads, pools, tasks and forked children that a factory starts, too.
+        A factory may ask for other keys, and for its own: where waiting would never end it computes beside. That
+        holds for the threads, pool calls, tasks and forked children that a factory starts, too; two of them that
+        miss the same thing both compute it. A process that it only sends work to is on its own: give such a
+        worker a `wait` where it may need what its sender computes.
         """
-        from ._compute import Terms, Turn, compute, current, not_kept
+        from ._compute import get_or_set
 
-        terms = Terms(ttl, stale, wait, tags, lease)
-        try:
-            answer = self._turn(key, current.get(), terms.wait_ms, terms.lease_ms, stale is not None)
-        except BrineError as error:
-            _told(factory, not_kept)(error)
-            return factory()
-        if type(answer) is not Turn:
-            return answer
-        return compute(answer, terms, _told(factory, not_kept), factory, (), {})
+        value: _R = get_or_set(self, key, factory, (ttl, stale, wait, tags, lease))
+        return value
 
     @overload
     def memoize(self, ttl: Callable[_P, _R], /) -> Memoized[_P, _R]: ...
@@ -272,13 +267,6 @@ def _check_namespace(name: object) -> None:
     if "/" not in name and (bare or not 1 <= len(name) <= 64 or name[0] in ".-"):
         raise _NoNamespace(f'namespace={name!r}: a namespace is named by 1 to 64 of A-Z, a-z, 0-9, "_", "." and "-", '
                            'the first of them a letter, a digit or "_"', 36, "BAD_NAMESPACE")
-
-
-def _told(factory: Callable[..., Any], not_kept: Callable[[object, str], Callable[[BaseException], None]]) -> Callable[[BaseException], None]:
-    """Made only when it is needed: code, unlike a lambda made of it, is one for all calls."""
-    code = getattr(factory, "__code__", None)
-    name = getattr(factory, "__qualname__", type(factory).__qualname__)
-    return not_kept(code or (getattr(factory, "__module__", None), name), name)
 
 
 def _timeout_ms(timeout: float | None) -> int:

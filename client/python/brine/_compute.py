@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, thread as _pools
 from contextvars import ContextVar
 from datetime import timedelta
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._brine import Turn, encode_tags
 from ._errors import BrineError, warn_once
 from ._ttl import TTL, ttl_ms
+
+if TYPE_CHECKING:
+    from ._cache import Cache
+    from ._keys import Key
 
 # The computation that this code is part of.
 current: ContextVar[Turn | None] = ContextVar("brine_turn", default=None)
@@ -72,11 +77,35 @@ def not_kept(about: object, name: str) -> Callable[[BaseException], None]:
     return told
 
 
-# ---- threads
+def _told(factory: Callable[[], Any]) -> Callable[[BaseException], None]:
+    # The code, because each call may come with a lambda of its own.
+    code = getattr(factory, "__code__", None)
+    name = getattr(factory, "__qualname__", type(factory).__qualname__)
+    return not_kept(code or (getattr(factory, "__module__", None), name), name)
+
+
+_UNTOLD = (..., None, None, (), None)
+_PLAIN = Terms(*_UNTOLD)
+
+
+def get_or_set(cache: Cache, key: Key, factory: Callable[[], Any], given: tuple[Any, ...]) -> Any:
+    """given: as Terms takes them."""
+    terms = _PLAIN if given == _UNTOLD else Terms(*given)
+    try:
+        answer = cache._turn(key, current.get(), terms.wait_ms, terms.lease_ms, terms.stale_ms > 0)
+    except BrineError as error:
+        _told(factory)(error)
+        return factory()
+    if type(answer) is not Turn:
+        return answer
+    return compute(answer, terms, _told(factory), factory, (), {})
+
+
+# ---- who belongs to a computation
 #
 # Tasks and asyncio.to_thread() copy the context, and with it `current`. A new thread and a pool's worker start
-# with an empty one (before Python 3.14, and by default after it): a computation that waits for a thread which asks
-# for what the computation holds would wait for ever. So both get it here. Outside of computations nothing is changed.
+# with an empty one (by default, in every Python so far): a computation that waits for a thread which asks for
+# what the computation holds would wait for ever. So both get it here. Outside of computations nothing is changed.
 
 
 def _inside(turn: Turn, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -97,11 +126,11 @@ def start(self: threading.Thread) -> None:
         run = self.run
 
         def run_inside() -> None:
-            del self.run  # type: ignore[method-assign]
+            del self.__dict__["run"]
             current.set(turn)
             run()
 
-        self.run = run_inside  # type: ignore[method-assign]
+        self.__dict__["run"] = run_inside
     _start(self)
 
 
@@ -114,5 +143,15 @@ def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kw
 
 start.__doc__, start.__qualname__ = _start.__doc__, _start.__qualname__
 submit.__doc__, submit.__qualname__ = _submit.__doc__, _submit.__qualname__
-threading.Thread.start = start  # type: ignore[method-assign]
-ThreadPoolExecutor.submit = submit  # type: ignore[method-assign, assignment]
+setattr(threading.Thread, "start", start)
+setattr(ThreadPoolExecutor, "submit", submit)
+
+
+def _before_fork() -> None:
+    turn = current.get()
+    if turn is not None:
+        turn.share()
+
+
+# A child of a computation belongs to it as long as the parent computes; it learns the end from memory they share.
+os.register_at_fork(before=_before_fork)
