@@ -312,14 +312,14 @@ core_next_wait(struct cache *cache, uint64_t number)
 	return parked;
 }
 
-/* Nobody is left hanging while the disk is full; what was accepted stays accepted. */
+/* Nobody is left hanging while the disk is full, or memory is; what was accepted stays accepted. */
 static void
-refuse_waits(struct cache *cache)
+refuse_waits(struct cache *cache, enum error error)
 {
 	struct parked *parked;
 
 	while ((parked = core_next_wait(cache, UINT64_MAX)))
-		op_fail(cache, parked, ERROR_DISK_FULL);
+		op_fail(cache, parked, error);
 }
 
 static void
@@ -349,7 +349,9 @@ take_news(struct cache *cache)
 	if (cache->writer_idle)
 		hold(cache, answered);
 	if (cache->disk_full)
-		refuse_waits(cache);
+		refuse_waits(cache, ERROR_DISK_FULL);
+	else if (news.no_memory)
+		refuse_waits(cache, ERROR_NO_MEMORY);
 }
 
 static void

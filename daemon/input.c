@@ -15,6 +15,15 @@ charge(size_t size)
 }
 
 bool
+input_affords(const struct input *input, const struct input_budget *budget, size_t size)
+{
+	size_t more = size > input->size ? charge(size) - charge(input->size) : 0;
+
+	return !more ||
+	       (budget->used <= budget->max && more <= budget->max - budget->used);
+}
+
+bool
 input_reserve(struct input *input, struct input_budget *budget, size_t size)
 {
 	size_t more;
@@ -23,7 +32,7 @@ input_reserve(struct input *input, struct input_budget *budget, size_t size)
 	if (size <= input->size)
 		return true;
 	more = charge(size) - charge(input->size);
-	if (more && (budget->used > budget->max || more > budget->max - budget->used))
+	if (!input_affords(input, budget, size))
 		return false;
 	bytes = realloc(input->bytes, size);
 	if (!bytes)

@@ -25,6 +25,10 @@ struct input {
 	size_t size; /* of the buffer */
 };
 
+/* Does the budget allow a buffer of size bytes? */
+bool input_affords(const struct input *input, const struct input_budget *budget,
+		   size_t size);
+
 /* Makes the buffer hold size bytes. Returns false when budget or memory do not allow it. */
 bool input_reserve(struct input *input, struct input_budget *budget, size_t size);
 

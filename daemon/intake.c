@@ -140,6 +140,11 @@ intake_reserve(struct conn *conn)
 	bool small = !input_large(&conn->input);
 
 	while (!input_reserve(&conn->input, &all->budget, conn->need)) {
+		/* Nobody tells when the machine has memory again, so there is nothing to wait for. */
+		if (input_affords(&conn->input, &all->budget, conn->need)) {
+			conn_drop(conn, "out of memory for its request");
+			return;
+		}
 		if (drop_stalled(all) && conn->fd >= 0)
 			continue;
 		if (conn->fd >= 0)
@@ -191,6 +196,8 @@ process_new(struct conn *conn, struct slice bytes)
 	/* Reserved first, so that the rest of the unit is received where it will stay. */
 	if (!conn->input.len && conn->need > bytes.len)
 		intake_reserve(conn);
+	if (conn->fd < 0)
+		return;
 	if (!input_append(&conn->input, &all->budget, bytes))
 		conn_drop(conn, "out of memory for its request");
 }

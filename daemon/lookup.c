@@ -91,7 +91,7 @@ assemble(struct cache *cache, bool fresh, struct found *ret)
 
 	if (done == READER_COLD)
 		return FIND_COLD;
-	if (done == STORE_FAILED)
+	if (done == STORE_FAILED || done == STORE_NO_MEMORY)
 		return FIND_FAILED;
 	if (done != STORE_HIT) {
 		core_note_damage(cache, "a chunk");
@@ -206,7 +206,7 @@ op_find_in_job(struct cache *cache, const struct op *op, struct read_job *job,
 		return find_pending(cache, change, op, ret);
 	if (job->result == STORE_DAMAGED)
 		core_note_damage(cache, "a record or a chunk");
-	if (job->result == STORE_FAILED)
+	if (job->result == STORE_FAILED || job->result == STORE_NO_MEMORY)
 		return FIND_FAILED;
 	if (job->result != STORE_HIT)
 		return FIND_NOW;

@@ -2,6 +2,7 @@
  * Ledger: writer thread. Names: loop thread. */
 #include "daemon/namespace.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "daemon/log.h"
@@ -222,8 +223,10 @@ ledger_load(struct ledger *ledger, struct snapshot *snapshot)
 {
 	uint8_t first[ROW_KEY_LEN];
 	struct slice key, row;
+	unsigned live = 0;
 	int found;
 
+	errno = 0;
 	row_key(0, first);
 	found = snapshot_seek(snapshot, STORE_SYSTEM, slice(first, sizeof(first)), &key,
 			      &row);
@@ -232,9 +235,11 @@ ledger_load(struct ledger *ledger, struct snapshot *snapshot)
 		struct usage *usage = read_row(key, row);
 
 		if (!usage)
-			return STORE_DAMAGED;
+			return errno == ENOMEM ? STORE_NO_MEMORY : STORE_DAMAGED;
 		ledger_add(ledger, usage);
-		if (ledger->count > NAMESPACES_TOTAL_MAX)
+		/* Of flushed ones there may be as many as were not reclaimed in time. */
+		live += !usage->flushed;
+		if (live > NAMESPACES_TOTAL_MAX)
 			return STORE_DAMAGED;
 	}
 	return found < 0 ? found : STORE_HIT;

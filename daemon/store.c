@@ -51,6 +51,8 @@ store_error(int code)
 	case EDQUOT:
 	case EFBIG:
 		return STORE_DISK_FULL;
+	case ENOMEM:
+		return STORE_NO_MEMORY;
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
 	case MDB_INVALID:
@@ -81,6 +83,8 @@ store_why(int code)
 		return "the file contradicts itself";
 	case STORE_NO_RUN:
 		return "no run of free pages";
+	case STORE_NO_MEMORY:
+		return "out of memory";
 	default:
 		return "reading or writing the file failed";
 	}

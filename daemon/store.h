@@ -30,6 +30,7 @@ enum store_result {
 	STORE_DAMAGED = -3,   /* the file contradicts itself */
 	STORE_FAILED = -4, /* flushing failed: what is on the disk is not known; leave */
 	STORE_NO_RUN = -5, /* no room for a run of pages; single ones may do */
+	STORE_NO_MEMORY = -6, /* nothing was done; it may be tried again */
 };
 
 #define STORE_SECRET_SIZE 192

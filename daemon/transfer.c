@@ -402,7 +402,9 @@ download_job_done(struct cache *cache, struct download *download, struct read_jo
 		if (job->result == STORE_DAMAGED)
 			core_note_damage(cache, "a chunk");
 		download->error =
-			job->result == STORE_FAILED ? ERROR_NO_MEMORY : ERROR_DAMAGED;
+			job->result == STORE_FAILED || job->result == STORE_NO_MEMORY
+				? ERROR_NO_MEMORY
+				: ERROR_DAMAGED;
 	}
 	buffer->full = true;
 	download->index = job->index;

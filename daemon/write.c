@@ -26,7 +26,7 @@ write_begin(struct store *store, struct write **ret_write)
 	int code;
 
 	if (!write)
-		return STORE_FAILED;
+		return STORE_NO_MEMORY;
 	write->store = store;
 	code = mdb_txn_begin(store->env, NULL, 0, &write->txn);
 	if (code) {

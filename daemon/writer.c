@@ -54,6 +54,7 @@ struct writer {
 	bool stop;
 	bool idle;
 	bool disk_full;
+	bool no_memory;
 	bool damaged;
 	bool unlinked;
 	bool news;
@@ -64,6 +65,8 @@ struct writer {
 	struct store *store;
 	const struct recency *recency;
 	uint64_t minute_ns; /* when the clock was saved and evictions were said */
+	uint64_t no_memory_said_ns;
+	bool starved; /* the last commit failed for want of memory */
 	uint64_t evicted_said;
 	uint64_t evicted_bytes_said;
 	struct ledger *ledger;
@@ -385,6 +388,7 @@ settle(struct writer *writer, struct batch *batch, uint64_t txn)
 	}
 	pace_learn(&writer->pace, pages, took_ns);
 	writer->stalls = 0;
+	writer->starved = false;
 	COUNT(commits, 1);
 	COUNT(changes, batch->changes);
 	COUNT(evicted, batch->evicted.objects);
@@ -442,6 +446,25 @@ set_damaged(struct writer *writer)
 	publish(writer, NULL, NULL, 0);
 }
 
+/* Nothing was written, so the store is as it was. */
+static void
+set_no_memory(struct writer *writer)
+{
+	uint64_t now_ns = clock_mono_ns();
+
+	writer->starved = true;
+	pthread_mutex_lock(&writer->mutex);
+	writer->no_memory = true;
+	pthread_mutex_unlock(&writer->mutex);
+	publish(writer, NULL, NULL, 0);
+	if (now_ns < writer->no_memory_said_ns)
+		return;
+	writer->no_memory_said_ns = now_ns + MINUTE_NS;
+	log_error(
+		"writer: out of memory: what was accepted is not on the disk and is tried "
+		"again (said once a minute)");
+}
+
 /* A write failed. What it means decides who carries on. */
 static void
 fail(struct writer *writer, struct batch *batch, int why)
@@ -452,6 +475,9 @@ fail(struct writer *writer, struct batch *batch, int why)
 	case STORE_FULL:
 	case STORE_NO_RUN:
 		COUNT(map_full, 1);
+		return;
+	case STORE_NO_MEMORY:
+		set_no_memory(writer);
 		return;
 	case STORE_DISK_FULL:
 		COUNT(disk_full, 1);
@@ -579,7 +605,7 @@ turn(struct writer *writer)
 	look_around(writer);
 	if (full || (!room_enough(&writer->room) && writer->stalls < STALLS_MAX)) {
 		done = commit(writer, false);
-		if (done == STORE_DISK_FULL)
+		if (done == STORE_DISK_FULL || done == STORE_NO_MEMORY)
 			return TICK_NS;
 		if (!full && done == STORE_HIT)
 			return 0;
@@ -591,7 +617,7 @@ turn(struct writer *writer)
 		}
 	}
 	done = commit(writer, true);
-	if (done == STORE_DISK_FULL)
+	if (done == STORE_DISK_FULL || done == STORE_NO_MEMORY)
 		return TICK_NS;
 	/* Where nothing waits, no commit of it can show that there is room. */
 	if (full && (done == STORE_HIT || (done == STORE_MISS && roomy)))
@@ -615,9 +641,10 @@ run(void *arg)
 		wait_ns = turn(writer);
 		if (writer->damaged)
 			break;
-		if (writer->stopping && writer->disk_full) {
+		if (writer->stopping && (writer->disk_full || writer->starved)) {
 			log_error(
-				"writer: the disk is still full; %zu accepted changes are lost",
+				"writer: there is still no %s; %zu accepted changes are lost",
+				writer->starved ? "memory" : "room on the disk",
 				count_unflushed(writer));
 			break;
 		}
@@ -713,6 +740,7 @@ writer_collect(struct writer *writer, struct writer_news *ret_news)
 	pthread_mutex_lock(&writer->mutex);
 	*ret_news = (struct writer_news){ .done = writer->done_first,
 					  .disk_full = writer->disk_full,
+					  .no_memory = writer->no_memory,
 					  .damaged = writer->damaged,
 					  .unlinked = writer->unlinked,
 					  .txn = writer->txn,
@@ -720,6 +748,7 @@ writer_collect(struct writer *writer, struct writer_news *ret_news)
 					  .held_count = writer->held_count };
 	memcpy(ret_news->held, writer->held, writer->held_count * sizeof(uint64_t));
 	writer->held_count = 0;
+	writer->no_memory = false;
 	writer->done_first = writer->done_last = NULL;
 	writer->news = false;
 	pthread_mutex_unlock(&writer->mutex);

@@ -61,6 +61,7 @@ struct writer_news {
 	struct change
 		*done;  /* committed, in order of acceptance; each has its transaction */
 	bool disk_full; /* nothing can be committed just now */
+	bool no_memory; /* a commit failed for want of it, and is tried again */
 	bool damaged;   /* the store contradicts itself: nothing more will be committed */
 	bool unlinked;  /* the store's file is not in its place any more */
 	uint64_t txn;   /* last transaction that was committed */

@@ -1,6 +1,7 @@
 """Clients that keep to the protocol and think of nobody else: the others do not notice them."""
 
 import os
+import resource
 import struct
 import time
 
@@ -129,3 +130,32 @@ def test_many_greedy_connections_do_not_make_the_daemon_busy_for_others(daemon):
         busy += other.ask("PUT", {"KEY": b"other"}, b"x").kind == wire.ERROR
         most = max(most, figures(other)["parked_requests"])
     assert not busy and figures(other)["refused_busy"] == 0
+
+
+@pytest.mark.skipif(bool(peers.KEPT), reason="a sanitizer does not live without memory")
+@pytest.mark.parametrize("spare", [0, 4 * MIB])
+def test_without_memory_requests_are_refused_and_the_daemon_goes_on(daemon, spare):
+    def limit(bytes_):
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_AS, (bytes_, resource.RLIM_INFINITY))
+
+    with open(f"/proc/{daemon.process.pid}/statm") as statm:
+        limit(int(statm.read().split()[0]) * resource.getpagesize() + spare)
+    peer, stored = daemon.peer(), {}
+    for number in range(45):
+        key, value = b"m%d" % number, os.urandom([100, 60_000, 900_000][number % 3])
+        try:
+            reply = peer.ask("PUT", {"KEY": key, "ACK": 2 if number % 10 == 0 else 1}, value)
+        except (OSError, AssertionError):  # closed: there is no memory for the request
+            peer = daemon.peer()
+            continue
+        if reply.kind == wire.REPLY:
+            stored[key] = value
+        else:
+            assert reply.named["ERROR"] in (wire.ERRORS["NO_MEMORY"], wire.ERRORS["BUSY"]), reply
+    limit(resource.RLIM_INFINITY)
+    daemon.alive()
+    peer = daemon.peer()
+    assert peer.ask("PUT", {"KEY": b"after", "ACK": 2}, b"x").kind == wire.REPLY
+    for key, value in stored.items():
+        reply = peer.ask("GET", {"KEY": key})
+        assert reply.body in (value, None), key
