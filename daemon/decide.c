@@ -376,10 +376,14 @@ static int
 remove_nothing(struct cache *cache, struct op *op, bool pending,
 	       struct answer *ret_answer)
 {
+	bool flushing = op->namespace &&
+			op->namespace->flushed > pending_committed_number(cache->pending);
+
 	/* Who computes it may have begun before what made this delete necessary. */
 	lease_revoked(cache->leases, op->row_key, cache->now_ns);
 	*ret_answer = (struct answer){ .kind = ANSWER_MISS };
-	return op_acknowledge(cache, op, op->simple.ack != ACK_MEMORY && pending,
+	return op_acknowledge(cache, op,
+			      op->simple.ack != ACK_MEMORY && (pending || flushing),
 			      ret_answer);
 }
 

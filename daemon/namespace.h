@@ -133,6 +133,7 @@ struct namespace
 	uint32_t incarnation;
 	uint32_t uid;
 	uint64_t newest;  /* number of the last change that made it or put something */
+	uint64_t flushed; /* number of the last change that flushed it */
 	size_t users;     /* requests that wait */
 	uint64_t stamped; /* newest stamp of a tag: what is newer need not look for one */
 	uint64_t unkept;  /* stamps up to this number may be gone */

@@ -142,7 +142,7 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 	namespace->usage = change->usage;
 	namespace->stamped = 0;
 	core_accept(cache, change, NULL);
-	namespace->newest = change->number;
+	namespace->newest = namespace->flushed = change->number;
 	cache->counts.flushes++;
 	if (ack == ACK_MEMORY)
 		return CACHE_NOW;

@@ -478,6 +478,44 @@ one_change_after_a_shared_commit_is_committed_without_the_others(void **state)
 	engine_close(&engine);
 }
 
+static void
+a_delete_that_finds_nothing_waits_for_the_flush_that_removed_it(void **state)
+{
+	struct engine engine;
+	struct target target = engine_target("a");
+	struct later later = { .answered = engine_answered, .arg = &engine };
+	struct answer answer;
+	(void)state;
+
+	engine_open(&engine);
+	for (int take = 0; take < 2; take++) {
+		engine_put(&engine, "a", "x", 1);
+		engine_sync(&engine);
+		engine.answered = false;
+		cache_turn_begin(engine.cache);
+		assert_int_equal(
+			cache_flush(engine.cache, &target, ACK_MEMORY, &later, &answer),
+			CACHE_NOW);
+		/* A crash now would bring the object back. */
+		assert_int_equal((take ? cache_take : cache_delete)(engine.cache, &target,
+								    0, ACK_DISK, &later,
+								    &answer),
+				 CACHE_LATER);
+		cache_turn_end(engine.cache);
+		while (!engine.answered)
+			engine_step(&engine);
+		assert_int_equal(engine.answer.kind, ANSWER_MISS);
+		/* Nothing is on its way any more: it is answered at once. */
+		cache_turn_begin(engine.cache);
+		assert_int_equal((take ? cache_take : cache_delete)(engine.cache, &target,
+								    0, ACK_DISK, &later,
+								    &answer),
+				 CACHE_NOW);
+		cache_turn_end(engine.cache);
+	}
+	engine_close(&engine);
+}
+
 int
 main(void)
 {
@@ -501,6 +539,8 @@ main(void)
 		cmocka_unit_test(a_second_daemon_on_the_same_directory_is_refused),
 		cmocka_unit_test(
 			one_change_after_a_shared_commit_is_committed_without_the_others),
+		cmocka_unit_test(
+			a_delete_that_finds_nothing_waits_for_the_flush_that_removed_it),
 	};
 
 	return unit_run(tests);
