@@ -1,7 +1,6 @@
 """BATCH: many gets in one frame; puts and deletes together or not at all."""
 
 import os
-import struct
 
 import pytest
 
@@ -26,9 +25,7 @@ def peer(daemon):
     return daemon.peer()
 
 
-def entry(kind, fields, value=b""):
-    header = wire.encode_header(fields)
-    return struct.pack("<BBHI", kind, 0, len(header), len(value)) + header + value
+entry = wire.encode_batch_item
 
 
 def put(key, value=b"v", **fields):
@@ -50,15 +47,10 @@ def batch(peer, *entries, **fields):
 def entries(reply):
     """[(fields by name, value)] of a reply."""
     assert reply.kind == wire.REPLY, reply
-    body, at, found = reply.body, 0, []
-    while at < len(body):
-        kind, zero, header, value = struct.unpack_from("<BBHI", body, at)
-        assert (kind, zero) == (wire.REPLY, 0)
-        at += 8
-        fields = wire.decode_header(body[at:at + header])
-        found.append(({wire.FIELD_NAMES[number]: item for number, item in fields.items()},
-                      body[at + header:at + header + value]))
-        at += header + value
+    found = []
+    for kind, fields, value in wire.read_batch(reply.body):
+        assert kind == wire.REPLY
+        found.append(({wire.FIELD_NAMES[number]: item for number, item in fields.items()}, value))
     assert reply.named["COUNT"] == len(found)
     return found
 

@@ -640,10 +640,10 @@ int
 cache_incr(struct cache *cache, const struct incr *incr, const struct later *later,
 	   struct answer *ret_answer)
 {
-	struct answer answer = { .kind = ANSWER_DONE,
-				 .version = ++cache->version,
-				 .counter = incr->initial + incr->delta };
+	struct answer answer = { .kind = ANSWER_DONE, .version = ++cache->version };
 
+	if (__builtin_add_overflow(incr->initial, incr->delta, &answer.counter))
+		answer = (struct answer){ .kind = ANSWER_ERROR, .error = ERROR_OVERFLOW };
 	fake.last_ack = incr->ack;
 	return give(cache, &answer, later, ret_answer);
 }
