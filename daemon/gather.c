@@ -61,7 +61,7 @@ gather_new(struct session *session, uint32_t id, size_t count)
 	gather->count = count;
 	gather->open = 1;
 	gather->limit = reply_limit(session);
-	session_expect(session, id, true, NULL);
+	session_expect(session, id, SESSION_PAGE_WEIGHT, NULL);
 	return gather;
 }
 
@@ -200,7 +200,7 @@ finish(struct gather *gather)
 		free(gather->slots[i].bytes);
 	free(gather->body);
 	free(gather);
-	session_settle(session, true);
+	session_settle(session, SESSION_PAGE_WEIGHT);
 }
 
 static void

@@ -94,8 +94,11 @@ op_give_page(struct cache *cache, struct parked *parked)
 	else
 		answer.count = page->count;
 	if (parked->job->result >= 0 && page->len) {
-		answer.value = slice(page->entries, page->len);
-		answer.owner = page->entries;
+		/* What is not read for a while should not hold more than it has. */
+		answer.owner = realloc(page->entries, page->len);
+		if (!answer.owner)
+			answer.owner = page->entries;
+		answer.value = slice(answer.owner, page->len);
 		page->entries = NULL;
 	}
 	if (parked->job->result >= 0 && parked->job->more)

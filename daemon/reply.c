@@ -238,10 +238,13 @@ reply_answer(struct session *session, uint32_t id, enum reply_form form,
 	drop(answer);
 }
 
-static bool
-may_bring_value(enum reply_form form)
+/* How much an answer of this form may bring, in values. */
+static unsigned
+weight(enum reply_form form)
 {
-	return form == REPLY_VALUE || form == REPLY_PAGE || form == REPLY_STATS;
+	if (form == REPLY_PAGE)
+		return SESSION_PAGE_WEIGHT;
+	return form == REPLY_VALUE || form == REPLY_STATS;
 }
 
 static void
@@ -249,7 +252,7 @@ answered(struct session *session, uint32_t id, enum reply_form form,
 	 const struct answer *answer)
 {
 	reply_answer(session, id, form, answer);
-	session_settle(session, may_bring_value(form));
+	session_settle(session, weight(form));
 }
 
 #define X(name)                                                                          \
@@ -269,13 +272,13 @@ reply_later(struct session *session, uint32_t id, enum reply_form form)
 #undef X
 	};
 
-	return session_expect(session, id, may_bring_value(form), callbacks[form]);
+	return session_expect(session, id, weight(form), callbacks[form]);
 }
 
 void
 reply_now(struct session *session, uint32_t id, enum reply_form form,
 	  const struct answer *answer)
 {
-	session_unexpect(session, may_bring_value(form));
+	session_unexpect(session, weight(form));
 	reply_answer(session, id, form, answer);
 }

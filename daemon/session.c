@@ -8,7 +8,6 @@
 
 /* Bytes of replies that may wait for one client. One value more can come on top. */
 #define OUTPUT_MAX (512u * 1024)
-/* The same for all clients together: above it, only who has nothing waiting may ask. */
 #define STREAMS_MAX 16
 /* Answers to come, and of these values. */
 #define OUTSTANDING_MAX 4096
@@ -128,30 +127,30 @@ in_line(void *arg)
 }
 
 struct later
-session_expect(struct session *session, uint32_t id, bool value,
+session_expect(struct session *session, uint32_t id, unsigned values,
 	       void (*answered)(void *, uint32_t, const struct answer *))
 {
 	session->references++;
 	session->all->outstanding++;
-	session->values += value;
+	session->values += values;
 	return (struct later){
 		.answered = answered, .arg = session, .id = id, .in_line = in_line
 	};
 }
 
 void
-session_unexpect(struct session *session, bool value)
+session_unexpect(struct session *session, unsigned values)
 {
-	session->values -= value;
+	session->values -= values;
 	session->all->outstanding--;
 	session->references--;
 	CHECK(session->references > 0);
 }
 
 void
-session_settle(struct session *session, bool value)
+session_settle(struct session *session, unsigned values)
 {
-	session->values -= value;
+	session->values -= values;
 	session->all->outstanding--;
 	if (!session_gone(session))
 		session->on_output(session->arg);

@@ -41,6 +41,9 @@ struct batch {
 	char name[NAMESPACE_NAME_MAX];
 };
 
+/* A page of a scan, or the reply to a batch of gets, counts for so many values. */
+#define SESSION_PAGE_WEIGHT 16
+
 /* The body of the last request, when it is still arriving. */
 enum session_body {
 	BODY_NONE,
@@ -76,12 +79,12 @@ struct session *session_open(struct sessions *all, int fd, uint32_t uid,
 /* The connection is gone; so is *session for its holder. NULL is fine. */
 void session_close(struct session **session);
 
-/* An answer to this session will come later (value: it may bring a value); it was given at once after
+/* An answer to this session will come later (values: how much it may bring); it was given at once after
  * all; it came. The last may free the session. */
-struct later session_expect(struct session *session, uint32_t id, bool value,
+struct later session_expect(struct session *session, uint32_t id, unsigned values,
 			    void (*answered)(void *, uint32_t, const struct answer *));
-void session_unexpect(struct session *session, bool value);
-void session_settle(struct session *session, bool value);
+void session_unexpect(struct session *session, unsigned values);
+void session_settle(struct session *session, unsigned values);
 
 static inline bool
 session_gone(const struct session *session)

@@ -494,3 +494,18 @@ def test_a_thousand_connections_come_and_go(daemon):
         for peer in crowd:
             peer.close()
     daemon.expect_growth_below(16 << 20, before)
+
+
+def test_scans_whose_pages_nobody_reads_hold_bounded_memory(daemon):
+    peer = daemon.peer()
+    for i in range(3000):
+        peer.request("PUT", {"KEY": b"%d" % i + b"k" * 900}, b"")
+    for _ in range(3000):
+        assert peer.receive().kind == wire.REPLY
+    before = daemon.memory()
+    others = [daemon.peer() for _ in range(16)]
+    for other in others:
+        for _ in range(64):
+            other.request("SCAN", {"LIMIT": 4096})
+    daemon.alive()
+    daemon.expect_growth_below(100 << 20, before)
