@@ -13,12 +13,12 @@
 
 #include "daemon/change.h"
 #include "daemon/identity.h"
-#include "daemon/reclaim.h"
+#include "daemon/mailbox.h"
 #include "daemon/recency.h"
 #include "daemon/room.h"
 #include "daemon/store.h"
 
-#define WRITER_PINS_MAX 65536
+#define WRITER_PINS_MAX MAILBOX_PINS_MAX
 
 struct writer;
 
@@ -57,20 +57,7 @@ void writer_stop(struct writer **writer, struct change **ret_done);
 /* Takes the chain first..last. */
 void writer_submit(struct writer *writer, struct change *first, struct change *last);
 
-struct writer_news {
-	struct change
-		*done;  /* committed, in order of acceptance; each has its transaction */
-	bool disk_full; /* nothing can be committed just now */
-	bool no_memory; /* a commit failed for want of it, and is tried again */
-	bool damaged;   /* the store contradicts itself: nothing more will be committed */
-	bool unlinked;  /* the store's file is not in its place any more */
-	uint64_t txn;   /* last transaction that was committed */
-	bool idle;      /* all that was submitted is committed */
-	/* Unlinked objects whose pins are all that room was waited for, in vain. */
-	uint64_t held[RECLAIM_HELD_MAX];
-	size_t held_count;
-};
-
+/* What came about since the last time. */
 void writer_collect(struct writer *writer, struct writer_news *ret_news);
 
 /* Chunks that were unlinked up to transaction `barrier` may go, but for the pinned ids (ascending,
