@@ -294,15 +294,6 @@ int op_wait_for_warmth(struct cache *cache, struct op *op, struct answer *ret_an
 int op_answer_later(struct cache *cache, const struct later *later,
 		    struct answer *answer);
 
-/* A put's condition, by what is there. */
-enum error core_check_condition(const struct cache *cache, const struct put *put,
-				const struct found *found);
-/* The change that an OP_PUT or OP_PUBLISH comes to, not accepted yet. NULL: no memory. */
-struct change *core_make_value(struct cache *cache, const struct op *op);
-/* Takes it: the value is there from now on, for those who waited for it, too. */
-void core_accept_value(struct cache *cache, struct namespace *namespace,
-		       struct change *change, struct payer *payer);
-
 /* ---- bundling.c ---- */
 
 /* Decides, or waits for a reader. Takes the bundle. */
@@ -364,13 +355,35 @@ int core_acknowledge(struct cache *cache, const struct later *later, bool disk,
 		     struct answer *ret_answer);
 int op_acknowledge(struct cache *cache, const struct op *op, bool disk,
 		   struct answer *ret_answer);
+/* Starts its time to live anew. */
+int op_touch_found(struct cache *cache, struct op *op, const struct found *found,
+		   uint64_t ttl_ms, struct answer *ret_answer);
+
+/* ---- getting.c ---- */
+
+int op_decide_get(struct cache *cache, struct op *op, struct found *found,
+		  struct answer *ret_answer);
 /* Everything about an object but its value. */
 void core_fill_meta(const struct cache *cache, const struct record *record,
 		    struct answer *answer);
-void core_set_expiry(const struct cache *cache, struct record *record, uint64_t ttl_ms,
-		     uint64_t stale_for_ms);
 /* One who waited has to compute after all. */
 void core_count_waited_miss(struct cache *cache, struct op *op);
+
+/* ---- putting.c ---- */
+
+/* Of OP_PUT and OP_PUBLISH. Takes the upload of the latter. */
+int op_decide_put(struct cache *cache, struct op *op, struct found *found,
+		  struct answer *ret_answer);
+/* A put's condition, by what is there. */
+enum error core_check_condition(const struct cache *cache, const struct put *put,
+				const struct found *found);
+/* The change that an OP_PUT or OP_PUBLISH comes to, not accepted yet. NULL: no memory. */
+struct change *core_make_value(struct cache *cache, const struct op *op);
+/* Takes it: the value is there from now on, for those who waited for it, too. */
+void core_accept_value(struct cache *cache, struct namespace *namespace,
+		       struct change *change, struct payer *payer);
+void core_set_expiry(const struct cache *cache, struct record *record, uint64_t ttl_ms,
+		     uint64_t stale_for_ms);
 
 /* ---- listing.c ---- */
 

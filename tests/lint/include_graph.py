@@ -31,8 +31,8 @@ LEVELS = [
     {"entry", "lease", "peer", "waiter", "pending", "reader", "commit", "writer"},
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
-    {"cache", "bundling", "counting", "decide", "invalidate", "leasing", "listing", "lookup",
-     "naming", "parking", "request", "startup", "transfer"},
+    {"cache", "bundling", "counting", "decide", "getting", "invalidate", "leasing", "listing",
+     "lookup", "naming", "parking", "putting", "request", "startup", "transfer"},
     {"counters", "input", "listener", "notify", "place", "settings", "stream", "watch"},
     {"handover", "outbox"},
     {"session"},
@@ -51,9 +51,8 @@ LEVELS = [
 ]
 # The parts behind a front door see it as well.
 PARTS = {
-    "daemon/cache.h": {"cache_core", "bundling", "counting", "decide", "invalidate", "leasing", "listing",
-                       "lookup", "naming", "parking",
-                       "request", "startup", "transfer"},
+    "daemon/cache.h": {"cache_core", "bundling", "counting", "decide", "getting", "invalidate", "leasing",
+                       "listing", "lookup", "naming", "parking", "putting", "request", "startup", "transfer"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/writer.h": {"writer_core", "commit"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},
