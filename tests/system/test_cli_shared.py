@@ -135,6 +135,22 @@ def test_seventeen_tags_are_too_many(brine):
     assert status(result) == USAGE and b"from 't16' on; 16 is the most" in result.stderr
 
 
+def test_invalidating_a_tag_removes_what_carries_it_and_what_comes_later_stays(brine):
+    brine.done("put", "both", "-v", "x", "--tag", "a", "--tag", "b")
+    brine.done("put", "other", "-v", "x", "--tag", "c")
+    brine.done("put", "elsewhere", "-v", "x", "--tag", "a", "-n", brine.env["BRINE_NAMESPACE"][:50] + ".other")
+    brine.done("put", "plain", "-v", "x")
+    brine.done("put", "replaced", "-v", "x", "--tag", "b")
+    brine.done("put", "replaced", "-v", "y")
+    assert json.loads(brine.done("invalidate", "b", "nobody-has-this", "--json")) == {"invalidated_tags": 2}
+    assert sorted(brine.done("keys").split()) == [b"other", b"plain", b"replaced"]
+    assert brine.done("get", "elsewhere", "-n", brine.env["BRINE_NAMESPACE"][:50] + ".other") == b"x"
+    brine.done("put", "both", "-v", "later", "--tag", "b", "--ack", "disk")
+    assert brine.done("get", "both") == b"later"
+    brine.done("invalidate", "b", "c", "--ack", "memory")
+    assert sorted(brine.done("keys").split()) == [b"plain", b"replaced"]
+
+
 # ---- stale values
 
 def test_an_expired_value_is_given_to_who_takes_stale_ones(brine):
@@ -159,16 +175,17 @@ def test_a_stale_window_needs_a_time_to_live(brine):
 
 # ---- waiting
 
-def asked(brine):
-    return json.loads(brine.done("stats", "--json"))["daemon"].get("requests_get", 0)
+def waits(brine):
+    spaces = json.loads(brine.done("stats", "--json"))["namespaces"]
+    return spaces.get(brine.env.get("BRINE_NAMESPACE", "default"), {"waits": 0})["waits"]
 
 
 def wait_for(brine, *arguments):
-    """A `get --wait` whose question the daemon has."""
-    before = asked(brine)
+    """A `get --wait` that waits."""
+    before = waits(brine)
     process = subprocess.Popen([BRINE, "get", *arguments], env=brine.env, cwd=brine.home, stdout=subprocess.PIPE)
     until = time.monotonic() + HUNG
-    while asked(brine) < before + (1 if "--json" in arguments else 2):
+    while waits(brine) == before:
         assert time.monotonic() < until and process.poll() is None
     return process
 
