@@ -26,8 +26,9 @@ struct gather {
 	struct session *session;
 	uint32_t id;
 	size_t count;
-	size_t open;  /* answers to come, and one for who still asks */
-	size_t total; /* bytes of all entries so far */
+	size_t open;    /* answers to come, and one for who still asks */
+	unsigned parts; /* of them, what the session knows of */
+	size_t total;   /* bytes of all entries so far */
 	size_t limit;
 	bool late;   /* some answers are in their slots */
 	bool failed; /* no memory: there will be no reply but an error */
@@ -198,6 +199,7 @@ finish(struct gather *gather)
 	}
 	for (size_t i = 0; i < gather->count; i++)
 		free(gather->slots[i].bytes);
+	session_settle_parts(session, gather->parts);
 	free(gather->body);
 	free(gather);
 	session_settle(session, SESSION_PAGE_WEIGHT);
@@ -241,5 +243,7 @@ gather_end(struct gather **gather)
 	struct gather *ended = *gather;
 
 	*gather = NULL;
+	ended->parts = (unsigned)ended->open - 1;
+	session_expect_parts(ended->session, ended->parts);
 	release(ended);
 }

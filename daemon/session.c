@@ -157,6 +157,20 @@ session_settle(struct session *session, unsigned values)
 	release(session);
 }
 
+void
+session_expect_parts(struct session *session, unsigned parts)
+{
+	session->values += parts;
+	session->all->outstanding += parts;
+}
+
+void
+session_settle_parts(struct session *session, unsigned parts)
+{
+	session->values -= parts;
+	session->all->outstanding -= parts;
+}
+
 static unsigned
 outstanding_most(const struct sessions *all)
 {

@@ -85,6 +85,10 @@ struct later session_expect(struct session *session, uint32_t id, unsigned value
 			    void (*answered)(void *, uint32_t, const struct answer *));
 void session_unexpect(struct session *session, unsigned values);
 void session_settle(struct session *session, unsigned values);
+/* One of the requests waits for so many answers of the cache, each as one that waits by itself; it does so no
+ * longer. */
+void session_expect_parts(struct session *session, unsigned parts);
+void session_settle_parts(struct session *session, unsigned parts);
 
 static inline bool
 session_gone(const struct session *session)

@@ -4,6 +4,8 @@
 #include "tests/unit/fake/cache.c"
 #include "tests/unit/fake/peer.h"
 
+#include "proto/batch.h"
+
 #include "daemon/conn.h"
 
 #define MIB (1u << 20)
@@ -862,6 +864,53 @@ who_holds_a_lease_is_not_idle(void **state)
 	world_close(&world);
 }
 
+#define BATCH_GETS 64
+
+static void
+ask_batch(struct world *world, struct peer *peer)
+{
+	const struct message none = { 0 }, key = peer_key("k");
+	uint8_t body[BATCH_GETS * 64];
+	size_t len = 0;
+
+	for (int i = 0; i < BATCH_GETS; i++) {
+		size_t header = message_encode(&key, body + len + BATCH_HEAD, 32);
+
+		batch_write_head(body + len, COMMAND_GET, header, 0);
+		len += BATCH_HEAD + header;
+	}
+	peer_request(world, peer, COMMAND_BATCH, &none, FRAME_LAST, body, len);
+}
+
+static void
+a_batch_that_waits_for_readers_counts_for_each_of_its_gets(void **state)
+{
+	struct world world;
+	struct peer peer;
+
+	(void)state;
+	world_open(&world, NULL);
+	peer = peer_greet(&world);
+	fake.hold_answers = true;
+	for (int i = 0; i < 3; i++)
+		ask_batch(&world, &peer);
+	for (unsigned batch = 1; batch <= 3; batch++) {
+		world_turn(&world);
+		assert_int_equal(fake.gets, batch * BATCH_GETS);
+		assert_int_equal(world.sessions.outstanding, BATCH_GETS + 1);
+		assert_int_equal(fake_answer(world.sessions.cache), BATCH_GETS);
+		free(peer_reply(&world, &peer, batch).body);
+	}
+	assert_int_equal(world.sessions.outstanding, 0);
+	ask_batch(&world, &peer);
+	world_turn(&world);
+	peer_close(&peer);
+	world_turn(&world);
+	assert_int_equal(fake_answer(world.sessions.cache), BATCH_GETS);
+	assert_int_equal(world.sessions.outstanding, 0);
+	world_close(&world);
+}
+
 int
 main(void)
 {
@@ -901,6 +950,8 @@ main(void)
 		cmocka_unit_test(descriptors_that_are_sent_along_do_not_arrive),
 		cmocka_unit_test(the_longest_idle_connection_gives_its_descriptor),
 		cmocka_unit_test(who_holds_a_lease_is_not_idle),
+		cmocka_unit_test(
+			a_batch_that_waits_for_readers_counts_for_each_of_its_gets),
 	};
 
 	return unit_run(tests);
