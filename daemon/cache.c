@@ -73,11 +73,14 @@ void
 core_accept(struct cache *cache, struct change *change, struct payer *payer)
 {
 	change->accepted_ns = cache->now_ns;
+	change->accepted_ms = cache->now_ms;
 	change->payer = payer_hold(payer);
 	if (payer) {
 		cache->payers += payer->bytes == 0;
 		payer->bytes += change->charge;
 	}
+	if (!pending_gathers(cache->pending))
+		writer_expect(cache->writer, cache->now_ms);
 	pending_add(cache->pending, change);
 }
 

@@ -40,6 +40,7 @@ struct change {
 	uint8_t row_key[ROW_KEY_SIZE];
 	uint64_t number; /* acceptance order, by one */
 	uint64_t accepted_ns;
+	uint64_t accepted_ms; /* the same, in daemon time */
 	uint64_t version;
 	uint64_t committed; /* transaction that carried it; 0: not yet. W */
 	uint64_t object_id;

@@ -15,6 +15,8 @@
 #define TIDY_PER_CHANGE 2
 /* Changes applied between two looks at the clock. */
 #define LOOK_EVERY 32
+/* A turn of the loop takes less: what it decides in it, it may decide by a time as old as that. */
+#define LOOP_TURN_MAX_MS UINT64_C(1000)
 
 struct batch {
 	struct objects objects;
@@ -101,6 +103,19 @@ apply_changes(struct writer *writer, struct batch *batch)
 	return STORE_HIT;
 }
 
+/* What was over by then was so, too, when the first change was accepted that is not applied yet: nothing that was
+ * touched in time goes before its touch is here. */
+static uint64_t
+find_over_ms(struct writer *writer, const struct batch *batch)
+{
+	uint64_t now_ms = batch->objects.now_ms;
+	uint64_t over_ms = now_ms > LOOP_TURN_MAX_MS ? now_ms - LOOP_TURN_MAX_MS : 0;
+	uint64_t oldest_ms = batch->next ? batch->next->accepted_ms
+					 : mailbox_oldest_ms(&writer->mailbox);
+
+	return oldest_ms < over_ms ? oldest_ms : over_ms;
+}
+
 static unsigned
 most_tidied(const struct batch *batch)
 {
@@ -113,7 +128,10 @@ tidy(struct writer *writer, struct batch *batch)
 {
 	struct reclaim_limits limits;
 	unsigned most = most_tidied(batch);
-	int done = expiry_sweep(&batch->objects, EXPIRE_MAX, &batch->expired);
+	int done;
+
+	batch->objects.over_ms = find_over_ms(writer, batch);
+	done = expiry_sweep(&batch->objects, EXPIRE_MAX, &batch->expired);
 
 	if (done >= 0)
 		done = reclaim_flushed(&batch->objects, most, &batch->unflushed);

@@ -22,7 +22,7 @@ settle(struct objects *objects, const uint8_t *index_key)
 		return found;
 	if (found == STORE_HIT && record_read(stored, &record) &&
 	    record.armed_ms == armed_ms) {
-		if (object_due_ms(&record) <= objects->now_ms)
+		if (object_due_ms(&record) <= objects->over_ms)
 			return object_remove(objects, row_key, stored, REMOVED_EXPIRED);
 		done = object_rearm(objects, row_key, stored, armed_ms);
 	} else {
@@ -48,7 +48,7 @@ expiry_sweep(struct objects *objects, unsigned most, unsigned *ret_expired)
 		if (key.len != EXPIRY_KEY_SIZE)
 			return STORE_DAMAGED;
 		memcpy(index_key, key.data, sizeof(index_key));
-		if (be64_load(index_key) > objects->now_ms)
+		if (be64_load(index_key) > objects->over_ms)
 			return STORE_MISS;
 		done = settle(objects, index_key);
 		if (done < 0)

@@ -19,6 +19,7 @@ mailbox_init(struct mailbox *mailbox, const struct room_settings *settings, uint
 	*mailbox = (struct mailbox){
 		.news = { .txn = txn, .idle = true },
 		.settings = *settings,
+		.expected_ms = UINT64_MAX,
 		.barrier = txn,
 		.pinned = calloc(MAILBOX_PINS_MAX, sizeof(uint64_t)),
 		.wake_fd = wake_fd,
@@ -42,10 +43,19 @@ mailbox_done(struct mailbox *mailbox)
 /* ---- the loop's side ---- */
 
 void
+mailbox_expect(struct mailbox *mailbox, uint64_t since_ms)
+{
+	pthread_mutex_lock(&mailbox->mutex);
+	mailbox->expected_ms = since_ms;
+	pthread_mutex_unlock(&mailbox->mutex);
+}
+
+void
 mailbox_submit(struct mailbox *mailbox, struct change *first, struct change *last)
 {
 	pthread_mutex_lock(&mailbox->mutex);
 	changes_append(&mailbox->inbox, first, last);
+	mailbox->expected_ms = UINT64_MAX;
 	mailbox->news.idle = false;
 	pthread_cond_signal(&mailbox->work);
 	pthread_mutex_unlock(&mailbox->mutex);
@@ -153,6 +163,18 @@ mailbox_publish(struct mailbox *mailbox, struct change *first, struct change *la
 	mailbox->news.txn = txn;
 	mailbox->news.idle = all_done && !mailbox->inbox.first;
 	unlock_and_tell(mailbox);
+}
+
+uint64_t
+mailbox_oldest_ms(struct mailbox *mailbox)
+{
+	uint64_t oldest_ms;
+
+	pthread_mutex_lock(&mailbox->mutex);
+	oldest_ms = mailbox->inbox.first ? mailbox->inbox.first->accepted_ms
+					 : mailbox->expected_ms;
+	pthread_mutex_unlock(&mailbox->mutex);
+	return oldest_ms;
 }
 
 size_t

@@ -50,6 +50,7 @@ struct mailbox {
 	pthread_mutex_t mutex; /* for all but wake_fd */
 	pthread_cond_t work;
 	struct changes inbox;
+	uint64_t expected_ms; /* the loop's changes gather since; UINT64_MAX: none does */
 	struct changes done;
 	struct writer_news news; /* but for `done`, which is above */
 	bool told;               /* the loop was woken, and has not collected yet */
@@ -69,6 +70,7 @@ void mailbox_done(struct mailbox *mailbox);
 
 /* ---- the loop's side; see writer.h */
 
+void mailbox_expect(struct mailbox *mailbox, uint64_t since_ms);
 void mailbox_submit(struct mailbox *mailbox, struct change *first, struct change *last);
 void mailbox_collect(struct mailbox *mailbox, struct writer_news *ret_news);
 void mailbox_release(struct mailbox *mailbox, uint64_t barrier, const uint64_t *pinned,
@@ -86,6 +88,8 @@ bool mailbox_take(struct mailbox *mailbox, uint64_t wait_ns, bool held_up,
  * left to do. */
 void mailbox_publish(struct mailbox *mailbox, struct change *first, struct change *last,
 		     uint64_t txn, bool all_done);
+/* When the first of those that were not taken was accepted, submitted or not; UINT64_MAX: there is none. */
+uint64_t mailbox_oldest_ms(struct mailbox *mailbox);
 /* How many were submitted and not taken. */
 size_t mailbox_waiting(struct mailbox *mailbox);
 void mailbox_settings(struct mailbox *mailbox, struct room_settings *ret);

@@ -36,6 +36,8 @@ struct objects {
 	struct write *write;
 	struct ledger *ledger;
 	uint64_t now_ms;
+	uint64_t
+		over_ms; /* what was over by then is so for all that was accepted since */
 	uint64_t listed_pages;   /* chunk pages on the reclaim list */
 	uint64_t arriving_pages; /* of these, pages of values that are not here whole */
 	uint64_t leaf_touches;   /* rows written or removed in leaves */

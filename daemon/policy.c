@@ -154,7 +154,7 @@ appraise(struct policy *policy, const struct objects *objects,
 		chunk_pages(record->big_rows, record->small_rows) * PAGE_SIZE_BYTES;
 	ret->value = uses * benefit_us(policy, record) /
 		     ((double)ret->charged * (idle_s + HALF_LIFE_S));
-	if (record_over(record, objects->now_ms) || is_void)
+	if (record_over(record, objects->over_ms) || is_void)
 		ret->value = -1;
 }
 
@@ -226,7 +226,7 @@ evict(struct objects *objects, const struct candidate *victim)
 		return found;
 	if (!record_read(stored, &record) || record.version != victim->version)
 		return STORE_MISS;
-	if (record_over(&record, objects->now_ms))
+	if (record_over(&record, objects->over_ms))
 		why = REMOVED_EXPIRED;
 	else if (victim->value < 0)
 		why = REMOVED_INVALIDATED;

@@ -293,6 +293,12 @@ writer_stop(struct writer **writer, struct change **ret_done)
 }
 
 void
+writer_expect(struct writer *writer, uint64_t since_ms)
+{
+	mailbox_expect(&writer->mailbox, since_ms);
+}
+
+void
 writer_submit(struct writer *writer, struct change *first, struct change *last)
 {
 	mailbox_submit(&writer->mailbox, first, last);

@@ -54,6 +54,9 @@ struct writer *writer_start(struct store *store, struct ledger *ledger,
 /* Commits everything that was submitted, ends the thread. What is not collected yet is in *ret_done. */
 void writer_stop(struct writer **writer, struct change **ret_done);
 
+/* Changes gather from this time on (daemon time), up to the next writer_submit(): what was there then may be
+ * touched by one of them, and does not expire before it is known. */
+void writer_expect(struct writer *writer, uint64_t since_ms);
 /* Takes the chain first..last. */
 void writer_submit(struct writer *writer, struct change *first, struct change *last);
 

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include "daemon/cache_core.h"
 #include "daemon/datadir.h"
 
 static uint8_t *
@@ -134,6 +135,8 @@ an_expired_object_is_a_miss_and_its_room_comes_back(void **state)
 	engine_pass_ms(1);
 	assert_int_equal(engine_get(&engine, "short"), ANSWER_MISS);
 	engine_sync(&engine);
+	/* The writer waits for what the loop may be about to decide. */
+	engine_pass_ms(2000);
 	while (engine_figure(&engine, "default", "objects") > 0)
 		engine_step(&engine);
 	engine_close(&engine);
@@ -516,6 +519,35 @@ a_delete_that_finds_nothing_waits_for_the_flush_that_removed_it(void **state)
 	engine_close(&engine);
 }
 
+/* The touch gathers while the writer looks for what is over. */
+static void
+what_is_touched_in_time_does_not_expire_before_the_touch_is_on_the_disk(void **state)
+{
+	struct engine engine;
+	struct put put = { .target = engine_target("gone"), .ttl_ms = 2000 };
+	(void)state;
+
+	engine_open(&engine);
+	engine.config.commit_delay_ns = 3600 * UINT64_C(1000000000);
+	cache_configure(engine.cache, &engine.config);
+	engine_put_as(&engine, &put, "x", 1);
+	put.target = engine_target("kept");
+	put.ttl_ms = 3000;
+	engine_put_as(&engine, &put, "x", 1);
+	engine_sync(&engine);
+	engine_pass_ms(2500);
+	assert_int_equal(engine_touch(&engine, "kept", 3600000), ANSWER_DONE);
+	engine_pass_ms(10000);
+	/* The settings wake it; it has looked when the other one is removed. */
+	cache_configure(engine.cache, &engine.config);
+	while (!count_figure(&writer_counts(engine.cache->writer)->expired))
+		engine_step(&engine);
+	engine_sync(&engine);
+	assert_int_equal(engine_get(&engine, "gone"), ANSWER_MISS);
+	assert_int_equal(engine_get(&engine, "kept"), ANSWER_DONE);
+	engine_close(&engine);
+}
+
 int
 main(void)
 {
@@ -541,6 +573,8 @@ main(void)
 			one_change_after_a_shared_commit_is_committed_without_the_others),
 		cmocka_unit_test(
 			a_delete_that_finds_nothing_waits_for_the_flush_that_removed_it),
+		cmocka_unit_test(
+			what_is_touched_in_time_does_not_expire_before_the_touch_is_on_the_disk),
 	};
 
 	return unit_run(tests);
