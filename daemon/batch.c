@@ -89,6 +89,7 @@ read_get(struct call *call, struct get *ret_get)
 								  : TTL_NEVER,
 		.not_version = message->not_version,
 		.stale_ok = message->stale_ok == 1,
+		.whole_only = true,
 	};
 	return true;
 }

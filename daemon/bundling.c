@@ -153,10 +153,11 @@ make_all(struct cache *cache, const struct op *all)
 static void
 accept_all(struct cache *cache, const struct op *all, struct change *first)
 {
+	const struct bundle_item *item = all->bundle->items;
 	uint8_t row_key[ROW_KEY_SIZE];
 	struct change *next;
 
-	for (; first; first = next) {
+	for (; first; first = next, item++) {
 		next = first->next;
 		first->next = NULL;
 		if (first->kind == CHANGE_PUT) {
@@ -167,8 +168,8 @@ accept_all(struct cache *cache, const struct op *all, struct change *first)
 		memcpy(row_key, first->row_key, ROW_KEY_SIZE);
 		core_accept(cache, first, NULL);
 		lease_revoked(cache->leases, row_key, cache->now_ns);
-		cache->counts.deletes++;
-		all->namespace->deletes++;
+		cache->counts.deletes += item->there;
+		all->namespace->deletes += item->there;
 	}
 }
 

@@ -79,6 +79,7 @@ struct answer {
 	void *owner;
 	struct keeper *keeper; /* of a borrowed value, or NULL: see cache_keep() */
 	struct download *download;
+	bool apart; /* of a hit with whole_only: ask for the value by itself, which counts then */
 
 	/* GET: what came of asking for a lease (enum lease_reply), and its token; and, of a hit, whether it
 	 * is past its time to live. */
@@ -179,6 +180,7 @@ struct get {
 	bool refresh;         /* start the TTL anew */
 	uint64_t refresh_ms;  /* with refresh: 0 repeats the TTL given */
 	bool meta_only;
+	bool whole_only; /* a value that would be a download stays: see answer.apart */
 };
 
 int cache_get(struct cache *cache, const struct get *get, const struct later *later,

@@ -156,8 +156,6 @@ decide_take(struct cache *cache, struct op *op, struct found *found,
 		download_close(&answer.download);
 		return answer_refuse(ret_answer, refused);
 	}
-	cache->counts.hits++;
-	op->namespace->hits++;
 	*ret_answer = answer;
 	return op_acknowledge(cache, op, op->simple.ack != ACK_MEMORY, ret_answer);
 }

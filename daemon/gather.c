@@ -103,7 +103,7 @@ static uint8_t
 make_entry(const struct gather *gather, const struct answer *answer,
 	   struct message *ret_header, struct slice *ret_value)
 {
-	bool alone = answer->download ||
+	bool alone = answer->apart || answer->download ||
 		     gather->total + answer->value.len + BATCH_HEAD + HEADER_ROOM >
 			     gather->limit;
 

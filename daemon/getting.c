@@ -144,6 +144,11 @@ op_decide_get(struct cache *cache, struct op *op, struct found *found,
 	if (presence > STALE)
 		return miss(cache, op, found, presence, ret_answer);
 	core_fill_meta(cache, &found->record, &answer);
+	if (get->whole_only && found->chunks) {
+		cache->counts.gets--;
+		answer.apart = true;
+		return answer_now(ret_answer, answer);
+	}
 	if (!get->meta_only && found->chunks) {
 		answer.download = download_new(cache, &found->record);
 		if (!answer.download)

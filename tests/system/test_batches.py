@@ -183,6 +183,37 @@ def test_an_error_that_is_about_no_entry_names_none():
     daemon.close()
 
 
+def figures(peer, scope=""):
+    lines = (line.split("\t") for line in peer.ask("STATS").body.decode().splitlines())
+    return {name: value for at, name, value in lines if at == scope}
+
+
+def test_a_value_that_has_to_be_asked_for_alone_is_one_get_and_one_hit(daemon, peer):
+    assert peer.ask("PUT", {"KEY": b"long", "COST": 7, "ACK": 2}, b"x" * 200_000).kind == wire.REPLY
+    daemon.close_peers()
+    daemon.process.terminate()
+    daemon.process.wait()
+    daemon.restart()
+    peer = daemon.peer()
+    assert entries(batch(peer, get(b"long"))) == [({"STATUS": ALONE}, b"")]
+    assert len(peer.ask("GET", {"KEY": b"long"}).body) == 200_000
+    all_, own = figures(peer), figures(peer, "default")
+    assert (all_["gets"], all_["hits"], own["hits"], own["saved_us"]) == ("1", "1", "1", "7")
+
+
+def test_only_deletes_that_find_something_are_counted(peer):
+    batch(peer, put(b"a"), put(b"b"))
+    batch(peer, delete(b"absent"), put(b"c"), delete(b"a"), delete(b"b"), delete(b"absent too"))
+    assert figures(peer)["deletes"] == figures(peer, "default")["deletes"] == "2"
+
+
+def test_a_take_is_a_delete_and_no_get_in_the_figures(peer):
+    batch(peer, put(b"a"))
+    assert [peer.ask("TAKE", {"KEY": b"a"}).named.get("STATUS") for _ in range(2)] == [None, 1]
+    found = figures(peer)
+    assert [found[name] for name in ("gets", "hits", "misses", "deletes")] == ["0", "0", "0", "1"]
+
+
 def test_an_aborted_batch_does_nothing(peer):
     id_ = peer.request("BATCH", {}, segments=[(wire.MORE, put(b"k")), (wire.ABORT, 39)])
     reply = peer.receive()
