@@ -61,10 +61,26 @@ class Tally:
         until(lambda: self.count() >= count)
 
 
+# A child that another thread forks meanwhile would keep this one's pipe open. (A child has a lock of its own.)
+FORKING = threading.Lock()
+
+
+def _fork_anew():
+    global FORKING
+    FORKING = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_fork_anew)
+
+
 class Crew:
     """count children, each of which runs work(number). All begin together."""
 
     def __init__(self, count, work):
+        with FORKING:
+            self._fork(count, work)
+
+    def _fork(self, count, work):
         go = Gate()
         self.pids, self.pipes, self.done = [], [], {}
         for number in range(count):
