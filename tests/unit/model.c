@@ -239,7 +239,6 @@ decide_delete(struct model *model, const struct model_question *question,
 	}
 	if (fresh && take)
 		model_hit(model, object, answer);
-	model->counts.hits += fresh && take;
 	if (there && (fresh || !take))
 		answer->kind = ANSWER_DONE;
 	if (there && !other) {
@@ -343,7 +342,7 @@ decide_batch(struct model *model, const struct model_question *question,
 			continue;
 		}
 		object_at(model, question->space, item->key)->there = false;
-		model->counts.deletes++;
+		model->counts.deletes += answer->removed[i];
 		model_revoked(model, question->space, item->key);
 	}
 	remember(model, answer);
