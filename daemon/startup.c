@@ -364,16 +364,22 @@ cache_open(const struct cache_config *config, unsigned wait_ms, struct cache **r
 	return 0;
 }
 
-/* Ends everything that is parked; nobody is there any more to be answered. */
+/* Who stands in line is told, and who was told looks again: a reader may be needed for that. */
+static void
+drop_waiters(struct cache *cache)
+{
+	lease_leave(cache->leases);
+	while (lease_anybody_told(cache->leases))
+		core_answer_told(cache);
+}
+
+/* Ends everything else that is parked; nobody is there any more to be answered. */
 static void
 drop_parked(struct cache *cache)
 {
 	struct parked *parked;
 	struct read_job *job;
 
-	lease_leave(cache->leases);
-	while (lease_anybody_told(cache->leases))
-		core_answer_told(cache);
 	while ((parked = core_next_wait(cache, UINT64_MAX)))
 		op_fail(cache, parked, ERROR_SHUTTING_DOWN);
 	while ((job = cache->jobs_first)) {
@@ -393,6 +399,8 @@ close_engine(struct cache *cache)
 	struct read_job *left;
 	struct change *done = NULL;
 
+	if (cache->leases)
+		drop_waiters(cache);
 	if (cache->readers)
 		readers_stop(&cache->readers, &left);
 	if (cache->leases)
