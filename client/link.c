@@ -169,7 +169,8 @@ wait_ready(struct brine *brine, short events, short *ret_events)
 	}
 	*ret_events = 0;
 	error = brine_wire_tick(brine->wire, now);
-	return error ? lose(brine, error) : 0;
+	/* A signal that came just before the wait began broke nothing off: it is asked for now. */
+	return error ? lose(brine, error) : after_signal(brine);
 }
 
 static int

@@ -431,6 +431,29 @@ a_signal_ends_the_wait(void **state)
 	fake_stop(&fake);
 }
 
+/* It came just before the wait began, and interrupted no system call: it is asked for at the next PING. */
+static void
+a_signal_that_came_before_the_wait_ends_it_all_the_same(void **state)
+{
+	int asked = 0;
+	struct brine_options options = { .interrupted = no_more,
+					 .interrupted_arg = &asked,
+					 .timeout_ms = 50 };
+	struct brine_lease lease;
+	struct notes notes;
+	struct fake fake;
+	struct brine *brine;
+
+	(void)state;
+	start(&fake, &notes, silent);
+	options.socket = fake.path;
+	assert_int_equal(brine_open(&options, &brine), 0);
+	assert_int_equal(ask(brine, "k", NULL, &lease), -BRINE_ERROR_INTERRUPTED);
+	assert_int_equal(asked, 1);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
 /* ---- lost connections */
 
 /* Says that it leaves, and is gone. */
@@ -914,6 +937,7 @@ main(void)
 		cmocka_unit_test(silence_after_a_ping_is_an_outage),
 		cmocka_unit_test(who_does_not_want_to_wait_has_the_ordinary_timeout),
 		cmocka_unit_test(a_signal_ends_the_wait),
+		cmocka_unit_test(a_signal_that_came_before_the_wait_ends_it_all_the_same),
 		cmocka_unit_test(a_signal_ends_the_search_for_a_daemon_that_left),
 		cmocka_unit_test(a_cut_connection_is_made_again_and_the_wait_goes_on),
 		cmocka_unit_test(
