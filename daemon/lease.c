@@ -174,13 +174,25 @@ lease_release(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 	return true;
 }
 
+/* While it was nobody's, its holder may have begun to wait for it, or for who does. */
+static bool
+resume_closes_circle(struct leases *leases, const struct lease *lease, struct peer *peer)
+{
+	struct lease_request request = { .peer = peer, .holder = lease->holder };
+
+	return !lease_taken(lease) &&
+	       waiter_grant_closes_circle(leases, lease, &request, NULL);
+}
+
 bool
 lease_resume(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 	     struct token token, struct peer *peer, uint64_t now_ns)
 {
 	struct lease *lease = lease_find(leases, row_key);
+
 	if (leases->leaving || peer->dead || !lease || !same_token(lease, token) ||
-	    lease->uid != peer->uid || (lease->end_ns && lease->end_ns <= now_ns))
+	    lease->uid != peer->uid || (lease->end_ns && lease->end_ns <= now_ns) ||
+	    resume_closes_circle(leases, lease, peer))
 		return false;
 	lease_open_up(leases, lease);
 	if (lease->end_ns &&

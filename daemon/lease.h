@@ -124,7 +124,7 @@ void lease_flushed(struct leases *leases, uint32_t from, uint32_t to, uint64_t n
 bool lease_release(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 		   struct token token, bool cannot_be_kept, uint64_t now_ns);
 /* Its holder is back, on another connection; what it was granted for (the holder's id, the time) stays. False:
- * it is not its own any more. */
+ * it is not its own any more, or somebody would wait for itself; the token stays what it is. */
 bool lease_resume(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 		  struct token token, struct peer *peer, uint64_t now_ns);
 

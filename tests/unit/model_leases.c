@@ -331,6 +331,10 @@ model_resume(struct model *model, const struct model_question *question)
 	    !owns(lease, question->token) || lease->uid != uid_of(model, question) ||
 	    (lease->end_ns && lease->end_ns <= model->now_ns))
 		return false;
+	/* As if it was granted anew. */
+	if (!taken(lease) &&
+	    waits_for(model, lease->uid, lease->holder, lease, MODEL_ASKED, STEPS))
+		return false;
 	lease->state = LEASE_IS_HELD;
 	lease->peer = question->peer;
 	lease->attached = ++model->attached;

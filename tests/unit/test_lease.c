@@ -396,6 +396,41 @@ a_lease_that_nobody_holds_is_not_granted_to_one_whom_its_waiters_wait_for(void *
 	close_all(callers, 4);
 }
 
+/* Its holder lost its connection, and then began to wait for the key, or for who waits for it. */
+static void
+a_lapsed_lease_is_not_resumed_where_that_closes_a_circle(void **state)
+{
+	struct caller callers[5];
+
+	(void)state;
+	open_all(callers, 5);
+	callers[0].holder = callers[1].holder = callers[2].holder = 7;
+	callers[3].holder = callers[4].holder = 8;
+	callers[1].only_wait = callers[3].only_wait = true;
+	for (int longer = 0; longer < 2; longer++) {
+		assert_int_equal(ask(&callers[0], 1), LEASE_GRANTED);
+		peer_died(callers[0].peer, now);
+		/* 7 waits for 1; or 8 does, which computes 2, and 7 waits for 2. */
+		assert_int_equal(ask(&callers[longer ? 3 : 1], 1), LEASE_PARK);
+		if (longer) {
+			assert_int_equal(ask(&callers[4], 2), LEASE_GRANTED);
+			assert_int_equal(ask(&callers[1], 2), LEASE_PARK);
+		}
+		assert_false(lease_resume(leases, KEY(1), callers[0].token,
+					  callers[2].peer, now));
+		assert_true(lease_valid(leases, KEY(1), callers[0].token));
+		lease_published(leases, KEY(2), NULL);
+		if (longer) /* the circle is broken now */
+			assert_true(lease_resume(leases, KEY(1), callers[0].token,
+						 callers[2].peer, now));
+		lease_published(leases, KEY(1), NULL);
+		hear(callers, 5);
+		peer_free(&callers[0].peer, now);
+		callers[0].peer = peer_new(leases, 1000);
+	}
+	close_all(callers, 5);
+}
+
 static void
 a_lease_that_is_resumed_keeps_its_holder_and_its_end(void **state)
 {
@@ -656,6 +691,7 @@ main(void)
 		T(a_lease_is_not_passed_to_one_whom_its_waiters_wait_for),
 		T(a_lease_that_nobody_holds_is_not_granted_to_one_whom_its_waiters_wait_for),
 		T(a_lease_that_is_resumed_keeps_its_holder_and_its_end),
+		T(a_lapsed_lease_is_not_resumed_where_that_closes_a_circle),
 		T(the_same_holder_id_of_another_uid_is_another_holder),
 		T(a_walk_that_is_too_long_counts_as_a_circle),
 		T(who_only_waits_is_never_granted_anything_and_hears_of_every_value),
