@@ -60,6 +60,8 @@ pair_compare_figures(struct pair *pair)
 	const struct model_counts *counts = &pair->model.counts;
 	size_t waiters = 0;
 
+	/* The model never forgets. */
+	MUST(pair, !count_figure(&writer_counts(here.cache->writer)->evicted));
 	MUST(pair, here.cache->counts.hits == counts->hits);
 	MUST(pair, here.cache->counts.misses == counts->misses);
 	MUST(pair, here.cache->counts.puts == counts->puts);
@@ -196,7 +198,7 @@ pair_start(struct pair *pair, uint64_t commit_delay_ns)
 {
 	struct cache_config config = {
 		.path = pair->path,
-		.max_size = UINT64_C(256) << 20,
+		.max_size = UINT64_C(64) << 20, /* small commits: many are needed */
 		.commit_delay_ns = commit_delay_ns,
 		.max_unflushed_ns = UINT64_MAX / 2,
 		.max_namespaces = 256,

@@ -67,7 +67,7 @@ choose_len(struct pair *pair)
 	case 4:
 		return 60000 + dice(pair, 10000);
 	case 5:
-		return one_in(pair, 4) ? 200000 : 4000;
+		return one_in(pair, 2) ? 200000 : 4000;
 	default:
 		return 8 + dice(pair, 60);
 	}
@@ -228,17 +228,23 @@ choose_put(struct pair *pair, struct model_question *question)
 static void
 choose_batch(struct pair *pair, struct model_question *question)
 {
-	question->count = 1 + (unsigned)dice(pair, MODEL_ITEMS);
+	bool large = one_in(pair, 8); /* as much as one commit takes, or more */
+
+	question->count = large ? MODEL_ITEMS : 1 + (unsigned)dice(pair, MODEL_ITEMS);
 	for (unsigned i = 0; i < question->count; i++) {
 		struct model_item *item = &question->items[i];
 
 		item->key = (unsigned)dice(pair, MODEL_KEYS);
-		item->remove = one_in(pair, 3);
+		item->remove = !large && one_in(pair, 3);
 		if (!item->remove) {
 			choose_item(pair, question->space, item);
 			/* Else hardly a batch would pass. */
-			if (!one_in(pair, 4))
+			if (large || !one_in(pair, 4))
 				item->condition = CONDITION_NONE;
+			if (large) {
+				item->kind = OBJECT_BLOB;
+				item->len = 190000;
+			}
 		} else if (one_in(pair, 4)) {
 			item->version = choose_version(pair, question->space, item->key);
 		}
@@ -300,10 +306,14 @@ choose(struct pair *pair, const enum model_what *among, size_t count)
 {
 	struct model_question question = {
 		.what = among[dice(pair, count)],
-		.space = choose_space(pair),
-		.key = (unsigned)dice(pair, MODEL_KEYS),
 		.ack = choose_ack(pair),
 	};
+
+	/* One is asked for most: a line needs many. */
+	if (!one_in(pair, 3)) {
+		question.space = choose_space(pair);
+		question.key = (unsigned)dice(pair, MODEL_KEYS);
+	}
 
 	choose_rest(pair, &question);
 	return question;
@@ -319,6 +329,12 @@ static const enum model_what anything[] = {
 	ASK_INCR,    ASK_INCR,    ASK_BATCH,   ASK_BATCH,  ASK_FLUSH, ASK_INVALIDATE,
 	ASK_RELEASE, ASK_RELEASE, ASK_RELEASE, ASK_RESUME,
 };
+/* Where little is stored, lines get long. */
+static const enum model_what waiting[] = {
+	ASK_GET, ASK_GET,     ASK_GET,     ASK_GET,        ASK_GET,    ASK_GET,
+	ASK_GET, ASK_RELEASE, ASK_RELEASE, ASK_INVALIDATE, ASK_DELETE, ASK_RESUME,
+};
+static const enum model_what batches[] = { ASK_BATCH };
 /* Decided at once even while another request is with a reader. */
 static const enum model_what prompt[] = {
 	ASK_PUT,        ASK_DELETE,  ASK_INCR,   ASK_FLUSH,
@@ -364,6 +380,18 @@ ask(struct pair *pair, const enum model_what *among, size_t count, bool cold)
 	pair_turn_begin(pair);
 }
 
+/* Of this start of the engine. */
+static bool long_lines;
+
+static void
+ask_anything(struct pair *pair, bool cold)
+{
+	if (long_lines && !one_in(pair, 10))
+		ask(pair, waiting, COUNT(waiting), cold);
+	else
+		ask(pair, anything, COUNT(anything), cold);
+}
+
 static void
 turn(struct pair *pair)
 {
@@ -377,7 +405,7 @@ turn(struct pair *pair)
 		else if (open)
 			ask(pair, prompt, COUNT(prompt), false);
 		else
-			ask(pair, anything, COUNT(anything), false);
+			ask_anything(pair, false);
 	}
 	pair_turn_end(pair);
 }
@@ -388,7 +416,7 @@ cold_turn(struct pair *pair)
 {
 	pair_settle(pair);
 	pair_turn_begin(pair);
-	ask(pair, anything, COUNT(anything), true);
+	ask_anything(pair, true);
 	pair_turn_end(pair);
 }
 
@@ -420,7 +448,7 @@ static void
 dawdle(struct pair *pair)
 {
 	struct timespec begin, now;
-	long ns = (long)dice(pair, 3000000);
+	long ns = (long)dice(pair, one_in(pair, 2) ? 20000000 : 2000000);
 
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	do
@@ -447,6 +475,7 @@ live(struct pair *pair)
 	unsigned steps = (unsigned)dice(pair, STARTS_OPS);
 
 	pair_start(pair, one_in(pair, 2) ? 0 : NEVER_COMMIT);
+	long_lines = one_in(pair, 3);
 	while (steps--) {
 		pair->step++;
 		step(pair);
@@ -454,6 +483,11 @@ live(struct pair *pair)
 	if (one_in(pair, 2)) {
 		if (one_in(pair, 2))
 			pair_look(pair);
+		if (one_in(pair, 2)) {
+			pair_turn_begin(pair);
+			ask(pair, batches, COUNT(batches), false);
+			pair_turn_end(pair);
+		}
 		dawdle(pair);
 		kill(getpid(), SIGKILL);
 	}
