@@ -97,6 +97,9 @@ pair_on_answer(void *arg, uint32_t id, const struct answer *answer)
 	(void)id;
 	flight->answered = true;
 	flight->answer = *answer;
+	/* Borrowed until this returns. */
+	if (answer->cursor.len)
+		memcpy(flight->cursor, answer->cursor.data, answer->cursor.len);
 	flight->len = answer->value.len;
 	flight->bytes = malloc(flight->len + 1);
 	if (flight->len)

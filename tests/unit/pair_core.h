@@ -23,6 +23,7 @@ enum where {
 
 /* A request as the engine sees it. */
 struct flight {
+	uint8_t cursor[MESSAGE_CURSOR_MAX]; /* a copy of the answer's */
 	bool answered;
 	struct answer answer;
 	uint8_t *bytes;

@@ -45,8 +45,7 @@ pair_scan(struct pair *pair, unsigned space, unsigned limit)
 			at += le16_load(at);
 		}
 		cursor_len = flight.answer.cursor.len;
-		if (cursor_len)
-			memcpy(cursor, flight.answer.cursor.data, cursor_len);
+		memcpy(cursor, flight.cursor, cursor_len);
 	} while (cursor_len);
 	free(flight.bytes);
 	for (unsigned key = 0; key < MODEL_KEYS; key++)
