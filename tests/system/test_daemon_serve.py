@@ -212,7 +212,8 @@ def test_too_many_clients_are_told_so(make_daemon):
             late.send(HELLO)
         frame = late.read()
         assert (frame.kind, frame.error) == (ERROR_KIND, harness.BUSY)
-        with pytest.raises(harness.Closed):
+        # HELLO may come when the daemon has closed already: a reset then, behind the answer.
+        with pytest.raises((harness.Closed, ConnectionResetError)):
             late.read()
     clients.pop().socket.close()
     for client in clients:
