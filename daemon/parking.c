@@ -35,8 +35,7 @@ payer_of(struct op *op)
 {
 	if (op->kind == OP_PUT || op->kind == OP_PUBLISH)
 		return &op->put.payer;
-	if (op->kind == OP_BUNDLE)
-		return op->bundle ? &op->bundle->payer : NULL;
+	/* A bundle holds its own. */
 	return op->kind == OP_INCR ? &op->incr.payer : NULL;
 }
 

@@ -202,6 +202,38 @@ what_was_not_used_for_long_is_not_taken_for_hot(void **state)
 	engine_close(&engine);
 }
 
+/* Each was parked for a reader once, and had its payer held for as long. */
+static void
+a_batch_that_waited_for_a_reader_holds_its_payer_no_longer_than_it_lives(void **state)
+{
+	struct engine engine;
+	struct bundle *bundle;
+	(void)state;
+
+	engine_open(&engine);
+	assert_int_equal(engine_put(&engine, "a", "x", 1), ANSWER_DONE);
+	engine_sync(&engine);
+	engine_stop(&engine);
+	engine_reopen(&engine);
+	engine.cache->cold_share = COLD_SHARE_ALL;
+	bundle = calloc(1, sizeof(*bundle) + sizeof(bundle->items[0]));
+	assert_non_null(bundle);
+	bundle->uid = engine_target("a").uid;
+	bundle->namespace = engine_target("a").namespace;
+	bundle->payer = engine.payer;
+	bundle->ack = ACK_DISK;
+	bundle->count = 1;
+	bundle->items[0].remove = true;
+	bundle->items[0].put.target = engine_target("a");
+	ENGINE_CALL(&engine, cache_bundle(engine.cache, &bundle, &later, &answer_));
+	assert_int_equal(engine.answer.kind, ANSWER_DONE);
+	assert_true(engine.cache->counts.cold_reads > 0);
+	assert_true(engine.answer.bundle->items[0].there);
+	bundle_free(&engine.answer.bundle);
+	assert_int_equal(engine.payer->refs, 1);
+	engine_close(&engine);
+}
+
 int
 main(void)
 {
@@ -212,6 +244,8 @@ main(void)
 			one_wait_for_the_disk_hands_over_and_a_dozen_looks_without_take_back),
 		cmocka_unit_test(readers_that_never_wait_hand_back_to_the_loop),
 		cmocka_unit_test(what_was_not_used_for_long_is_not_taken_for_hot),
+		cmocka_unit_test(
+			a_batch_that_waited_for_a_reader_holds_its_payer_no_longer_than_it_lives),
 	};
 	return unit_run(tests);
 }
