@@ -1,4 +1,7 @@
-/* recency.c - the slots. The loop writes, the writer reads. Owns its mapping. */
+/* recency.c - the slots. The loop writes, the writer reads. Owns its mapping.
+ *
+ * The table grows with the keys in it, some sets at a time, by linear hashing (Litwin, VLDB 1980): so it stays small,
+ * and near, beside a small store, and no key waits for a table to be doubled. */
 #include "daemon/recency.h"
 
 #include <errno.h>
@@ -15,8 +18,16 @@
 #define SET_SLOTS 8
 /* One slot for this many bytes of cache: about one for each object of 100 bytes as it is charged. */
 #define BYTES_PER_SLOT 512
-#define SLOTS_MIN 4096
-#define FILE_MAGIC 0x31746e6563657242 /* "Brecent1" */
+/* A set's number takes this many bits of the key's hash, by how many sets there are. */
+#define SET_BITS_MIN 9
+#define SET_BITS_MAX 22
+#define SETS_MIN (UINT64_C(1) << SET_BITS_MIN)
+#define SETS_MAX (UINT64_C(1) << SET_BITS_MAX) /* 256 MiB */
+/* Slots of a set that are in use, on average, when the table begins to double: few sets are full then. */
+#define LOAD 4
+/* Sets that each new key splits until it has: those that wait for it fill up. */
+#define SPLITS 4
+#define FILE_MAGIC 0x32746e6563657242 /* "Brecent2" */
 #define FILE_HEAD 4096                /* keeps the table on a page of its own */
 #define PATH_LEN_MAX 4096
 /* A frequency halves for each of these that passes without a use. */
@@ -24,84 +35,111 @@
 /* Below this a use counts one; above, one in (frequency - this). */
 #define EXACT_UNTIL 16
 
-/* check (23 bits) | parity (1: of the process that used it last) | frequency (8) | last use, seconds (32) */
+/* check (23 bits) | parity (1: of the process that used it last) | frequency (8) | last use, seconds (32)
+ *
+ * The check is those bits of the hash that follow the first SET_BITS_MIN: it tells in which set the slot belongs,
+ * however many there are, and, by the bits that no set's number has, whose it is. */
 #define CHECK_SHIFT 41
+#define CHECK_BITS 23
 #define PARITY_SHIFT 40
 #define FREQUENCY_SHIFT 32
 
 struct recency {
 	_Atomic uint64_t *slots;
-	uint64_t sets; /* a power of two */
+	_Atomic uint64_t sets; /* in use */
+	uint64_t sets_max;
+	uint64_t used; /* slots that are not empty */
 	void *mapping;
 	size_t mapped;
 	uint64_t chance; /* state of a small random generator */
 	uint64_t parity; /* the other one than that of the process that saved the table */
 };
 
+_Static_assert(SET_BITS_MAX < SET_BITS_MIN + CHECK_BITS,
+	       "a check has all bits of a set's number but the first");
+
 static uint64_t
-table_bytes(const struct recency *recency)
+sets_of(const struct recency *recency)
 {
-	return recency->sets * SET_SLOTS * sizeof(uint64_t);
+	/* Pairs with the release in split(): the slots of all these sets are there. */
+	return atomic_load_explicit(&recency->sets, memory_order_acquire);
 }
 
-/* What this process has not used itself is not known to be in memory. */
+static uint64_t
+table_bytes(uint64_t sets)
+{
+	return sets * SET_SLOTS * sizeof(uint64_t);
+}
+
+/* The file's first page: magic, sets in use, parity, used slots. */
+enum head { HEAD_MAGIC, HEAD_SETS, HEAD_PARITY, HEAD_USED, HEAD_WORDS };
+
 static bool
+head_fits(const struct recency *recency, const uint64_t head[static HEAD_WORDS], int fd)
+{
+	struct stat status;
+
+	return head[HEAD_MAGIC] == FILE_MAGIC && head[HEAD_SETS] >= SETS_MIN &&
+	       head[HEAD_SETS] <= recency->sets_max && head[HEAD_SETS] % SPLITS == 0 &&
+	       fstat(fd, &status) == 0 &&
+	       (uint64_t)status.st_size == FILE_HEAD + table_bytes(head[HEAD_SETS]);
+}
+
+/* Lays the file over the beginning of the mapping. What this process has not used itself is not known to be in
+ * memory. */
+static void
 map_file(struct recency *recency, const char *file)
 {
-	uint64_t head[3];
-	struct stat status;
+	uint64_t head[HEAD_WORDS];
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool fits;
 
 	if (fd < 0)
-		return false;
-	fits = read(fd, head, sizeof(head)) == sizeof(head) && head[0] == FILE_MAGIC &&
-	       head[1] == recency->sets && fstat(fd, &status) == 0 &&
-	       (uint64_t)status.st_size == FILE_HEAD + table_bytes(recency);
-	if (fits) {
-		recency->mapped = FILE_HEAD + table_bytes(recency);
-		recency->mapping = mmap(NULL, recency->mapped, PROT_READ | PROT_WRITE,
-					MAP_PRIVATE | MAP_NORESERVE, fd, 0);
-		fits = recency->mapping != MAP_FAILED;
+		return;
+	if (read(fd, head, sizeof(head)) == sizeof(head) &&
+	    head_fits(recency, head, fd) &&
+	    mmap(recency->mapping, FILE_HEAD + table_bytes(head[HEAD_SETS]),
+		 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
+		 0) != MAP_FAILED) {
+		recency->sets = head[HEAD_SETS];
+		recency->parity = !head[HEAD_PARITY];
+		recency->used = head[HEAD_USED];
 	}
 	close(fd);
 	unlink(file);
-	if (fits) {
-		recency->parity = !head[2];
-		recency->slots = (void *)((char *)recency->mapping + FILE_HEAD);
-	}
-	return fits;
 }
 
-static bool
-map_empty(struct recency *recency)
+/* Rounded down: the table must stay small beside what it describes. */
+static uint64_t
+most_sets(uint64_t max_size)
 {
-	recency->mapped = table_bytes(recency);
-	recency->mapping = mmap(NULL, recency->mapped, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	recency->slots = recency->mapping;
-	return recency->mapping != MAP_FAILED;
+	uint64_t sets = SETS_MIN;
+
+	while (sets < SETS_MAX && 2 * sets * SET_SLOTS < max_size / BYTES_PER_SLOT)
+		sets *= 2;
+	return sets;
 }
 
 struct recency *
 recency_new(uint64_t max_size, const char *file)
 {
 	struct recency *recency = calloc(1, sizeof(*recency));
-	uint64_t slots = SLOTS_MIN;
 
 	if (!recency)
 		return NULL;
-	while (slots < max_size / BYTES_PER_SLOT)
-		slots *= 2;
-	if (slots > SLOTS_MIN)
-		slots /=
-			2; /* rounded down: the table must stay small beside what it describes */
-	recency->sets = slots / SET_SLOTS;
+	recency->sets = SETS_MIN;
+	recency->sets_max = most_sets(max_size);
 	recency->chance = 0x9e3779b97f4a7c15;
-	if ((file && map_file(recency, file)) || map_empty(recency))
-		return recency;
-	free(recency);
-	return NULL;
+	recency->mapped = FILE_HEAD + table_bytes(recency->sets_max);
+	recency->mapping = mmap(NULL, recency->mapped, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (recency->mapping == MAP_FAILED) {
+		free(recency);
+		return NULL;
+	}
+	recency->slots = (void *)((char *)recency->mapping + FILE_HEAD);
+	if (file)
+		map_file(recency, file);
+	return recency;
 }
 
 void
@@ -117,7 +155,7 @@ recency_free(struct recency **recency)
 uint64_t
 recency_file_size(const struct recency *recency)
 {
-	return FILE_HEAD + table_bytes(recency);
+	return FILE_HEAD + table_bytes(recency->sets_max);
 }
 
 /* Writes the table, leaving holes where a page holds nothing. */
@@ -126,19 +164,19 @@ write_table(const struct recency *recency, int fd)
 {
 	static const char nothing[FILE_HEAD];
 	const char *table = (const char *)recency->slots;
-	uint64_t head[FILE_HEAD / sizeof(uint64_t)] = { FILE_MAGIC, recency->sets,
-							recency->parity };
+	const uint64_t head[HEAD_WORDS] = { FILE_MAGIC, sets_of(recency), recency->parity,
+					    recency->used };
+	uint64_t bytes = table_bytes(head[HEAD_SETS]), len;
 
 	if (pwrite(fd, head, sizeof(head), 0) != sizeof(head))
 		return -1;
-	for (uint64_t at = 0; at < table_bytes(recency); at += FILE_HEAD) {
-		if (memcmp(table + at, nothing, FILE_HEAD) == 0)
-			continue;
-		if (pwrite(fd, table + at, FILE_HEAD, (off_t)(FILE_HEAD + at)) !=
-		    FILE_HEAD)
+	for (uint64_t at = 0; at < bytes; at += len) {
+		len = bytes - at < FILE_HEAD ? bytes - at : FILE_HEAD;
+		if (memcmp(table + at, nothing, len) != 0 &&
+		    pwrite(fd, table + at, len, (off_t)(FILE_HEAD + at)) != (ssize_t)len)
 			return -1;
 	}
-	return ftruncate(fd, (off_t)(FILE_HEAD + table_bytes(recency)));
+	return ftruncate(fd, (off_t)(FILE_HEAD + bytes));
 }
 
 int
@@ -163,6 +201,22 @@ recency_save(const struct recency *recency, const char *file)
 	return done;
 }
 
+/* The highest power of two that is not above. */
+static uint64_t
+power_below(uint64_t sets)
+{
+	return UINT64_C(1) << (63 - __builtin_clzll(sets));
+}
+
+/* Sets from the power of two on are those that were split so far, into themselves and one of these. */
+static uint64_t
+number_of_set(uint64_t hash, uint64_t sets)
+{
+	uint64_t power = power_below(sets), number = hash & (2 * power - 1);
+
+	return number < sets ? number : number & (power - 1);
+}
+
 struct place {
 	_Atomic uint64_t *set;
 	uint64_t check;
@@ -171,15 +225,16 @@ struct place {
 static struct place
 find_set(const struct recency *recency, const uint8_t row_key[static RECENCY_KEY_SIZE])
 {
-	uint64_t low, high;
 	uint32_t incarnation;
+	uint64_t hash;
 
 	memcpy(&incarnation, row_key, sizeof(incarnation));
-	memcpy(&low, row_key + 4, sizeof(low));
-	memcpy(&high, row_key + 8, sizeof(high));
-	low ^= incarnation * 0x9e3779b97f4a7c15;
-	return (struct place){ recency->slots + (low & (recency->sets - 1)) * SET_SLOTS,
-			       (high >> 32) & ((1u << 23) - 1) };
+	memcpy(&hash, row_key + sizeof(incarnation), sizeof(hash));
+	hash ^= incarnation * UINT64_C(0x9e3779b97f4a7c15);
+	return (struct place){
+		recency->slots + number_of_set(hash, sets_of(recency)) * SET_SLOTS,
+		(hash >> SET_BITS_MIN) & ((UINT64_C(1) << CHECK_BITS) - 1)
+	};
 }
 
 static uint64_t
@@ -232,34 +287,107 @@ idle(uint64_t slot, uint32_t now_s)
 	return now_s > last_s ? now_s - last_s : 0;
 }
 
+/* Splits the next set in turn: what belongs there goes to a new one behind the last. */
+static void
+split(struct recency *recency)
+{
+	uint64_t sets = sets_of(recency), power = power_below(sets);
+	_Atomic uint64_t *from = recency->slots + (sets - power) * SET_SLOTS;
+	_Atomic uint64_t *to = recency->slots + sets * SET_SLOTS;
+	/* The bit of the hash that tells the two apart, as the check has it. */
+	uint64_t bit = (power >> SET_BITS_MIN) << CHECK_SHIFT;
+
+	for (unsigned i = 0; i < SET_SLOTS; i++) {
+		uint64_t slot = atomic_load_explicit(&from[i], memory_order_relaxed);
+
+		atomic_store_explicit(&to[i], slot & bit ? slot : 0,
+				      memory_order_relaxed);
+	}
+	atomic_store_explicit(&recency->sets, sets + 1, memory_order_release);
+	for (unsigned i = 0; i < SET_SLOTS; i++)
+		if (atomic_load_explicit(&from[i], memory_order_relaxed) & bit)
+			atomic_store_explicit(&from[i], 0, memory_order_relaxed);
+}
+
+/* There is one more key. */
+static void
+grow(struct recency *recency)
+{
+	uint64_t sets = sets_of(recency);
+	bool doubling = sets != power_below(sets);
+
+	if (sets == recency->sets_max || (!doubling && recency->used <= sets * LOAD))
+		return;
+	for (unsigned i = 0; i < SPLITS; i++)
+		split(recency); /* the powers of two are multiples of it */
+}
+
+/* Empties the slots whose frequency has come down to nothing: they say no more than none would. */
+static void
+tidy(struct recency *recency, _Atomic uint64_t *set, uint32_t now_s)
+{
+	for (unsigned i = 0; i < SET_SLOTS; i++) {
+		uint64_t slot = atomic_load_explicit(&set[i], memory_order_relaxed);
+
+		if (!slot || decayed(frequency_of(slot), idle(slot, now_s)))
+			continue;
+		atomic_store_explicit(&set[i], 0, memory_order_relaxed);
+		recency->used--;
+	}
+}
+
+/* An empty slot; else the one that was not used for longest. */
+static _Atomic uint64_t *
+find_oldest(_Atomic uint64_t *set)
+{
+	_Atomic uint64_t *oldest = set;
+	uint32_t oldest_s = UINT32_MAX;
+
+	for (unsigned i = 0; i < SET_SLOTS; i++) {
+		uint32_t last_s =
+			(uint32_t)atomic_load_explicit(&set[i], memory_order_relaxed);
+
+		if (last_s < oldest_s) {
+			oldest = &set[i];
+			oldest_s = last_s;
+		}
+	}
+	return oldest;
+}
+
+static void
+insert(struct recency *recency, const struct place *place, uint32_t now_s)
+{
+	_Atomic uint64_t *to;
+
+	tidy(recency, place->set, now_s);
+	to = find_oldest(place->set);
+	recency->used += atomic_load_explicit(to, memory_order_relaxed) == 0;
+	atomic_store_explicit(to, pack(recency, place->check, 1, now_s),
+			      memory_order_relaxed);
+	grow(recency);
+}
+
 bool
 recency_touch(struct recency *recency, const uint8_t row_key[static RECENCY_KEY_SIZE],
 	      uint32_t now_s)
 {
 	struct place place = find_set(recency, row_key);
-	_Atomic uint64_t *oldest = place.set;
-	uint64_t oldest_slot = UINT64_MAX;
 
 	for (unsigned i = 0; i < SET_SLOTS; i++) {
 		uint64_t slot = atomic_load_explicit(&place.set[i], memory_order_relaxed);
+		uint8_t frequency;
 
-		if (slot >> CHECK_SHIFT == place.check && frequency_of(slot)) {
-			uint8_t frequency =
-				decayed(frequency_of(slot), idle(slot, now_s));
-
-			atomic_store_explicit(&place.set[i],
-					      pack(recency, place.check,
-						   counted(recency, frequency), now_s),
-					      memory_order_relaxed);
-			return (slot >> PARITY_SHIFT & 1) == recency->parity;
-		}
-		if ((uint32_t)slot < (uint32_t)oldest_slot) {
-			oldest = &place.set[i];
-			oldest_slot = slot;
-		}
+		if (slot >> CHECK_SHIFT != place.check || !frequency_of(slot))
+			continue;
+		frequency = decayed(frequency_of(slot), idle(slot, now_s));
+		atomic_store_explicit(
+			&place.set[i],
+			pack(recency, place.check, counted(recency, frequency), now_s),
+			memory_order_relaxed);
+		return (slot >> PARITY_SHIFT & 1) == recency->parity;
 	}
-	atomic_store_explicit(oldest, pack(recency, place.check, 1, now_s),
-			      memory_order_relaxed);
+	insert(recency, &place, now_s);
 	return false;
 }
 

@@ -2,7 +2,7 @@
  *
  * Sets of eight slots found by bits of the row key; a slot holds a check of the key, a frequency and a
  * time. Small errors are harmless: they cost quality of eviction and nothing else. The loop alone
- * writes, the writer reads, both by relaxed atomics. Saved at an orderly exit, empty after a crash. */
+ * writes, the writer reads, both by atomics. Saved at an orderly exit, empty after a crash. */
 #ifndef DAEMON_RECENCY_H
 #define DAEMON_RECENCY_H
 
@@ -14,13 +14,14 @@
 
 struct recency;
 
-/* Slots for max_size bytes of cache; memory is paged in as it is used. file is mapped privately if it
- * fits and then removed; NULL: start empty. NULL when there is no memory. */
+/* At most as many slots as max_size bytes of cache need, 33 million (256 MiB) in any case; of these, two for each key
+ * that was used lately take memory. file is mapped privately if it fits and then removed; NULL: start empty. NULL when
+ * there is no memory. */
 struct recency *recency_new(uint64_t max_size, const char *file);
 void recency_free(struct recency **recency);
 /* Writes the table beside and renames. Returns 0 or -1 with errno. */
 int recency_save(const struct recency *recency, const char *file);
-/* Bytes that recency_save() may take on the disk. */
+/* The most bytes that recency_save() may take on the disk. */
 uint64_t recency_file_size(const struct recency *recency);
 
 /* A use at now_s (seconds of daemon time). Returns true when the slot says that the key was used before
