@@ -145,8 +145,8 @@ core_note_damage(struct cache *cache, const char *what)
 		cache->dir, what, (unsigned long long)cache->counts.damaged_rows);
 }
 
-static bool
-faults_rose(struct cache *cache)
+bool
+core_faults_rose(struct cache *cache)
 {
 	struct rusage usage;
 	long before = cache->faults;
@@ -181,8 +181,8 @@ core_note_look(struct cache *cache, bool waited)
 void
 core_note_read(struct cache *cache, uint64_t began_ns)
 {
-	core_note_look(cache,
-		       clock_mono_ns() - began_ns > DISK_WAIT_NS && faults_rose(cache));
+	core_note_look(cache, clock_mono_ns() - began_ns > DISK_WAIT_NS &&
+				      core_faults_rose(cache));
 }
 
 /* ---- turns ---- */

@@ -201,6 +201,8 @@ void core_note_damage(struct cache *cache, const char *what);
 bool core_is_fresh(const struct cache *cache, const uint8_t row_key[static ROW_KEY_SIZE]);
 /* May the loop look for it itself? */
 bool core_inline_allowed(const struct cache *cache, bool fresh);
+/* Has the loop waited for the disk, for whatever, since this was last asked? */
+bool core_faults_rose(struct cache *cache);
 /* Somebody, the loop or a reader, looked for a row that was not fresh: did it wait for the disk? */
 void core_note_look(struct cache *cache, bool waited);
 /* The same, of the loop's own look that began at began_ns. */

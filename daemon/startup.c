@@ -357,6 +357,7 @@ cache_open(const struct cache_config *config, unsigned wait_ms, struct cache **r
 	core_look_at_clock(cache);
 	load_leases(cache);
 	core_release_stamps(cache);
+	core_faults_rose(cache); /* those of the start are no look's */
 	log_info("store in %s: at most %llu MiB (%s), values up to %llu MiB", cache->dir,
 		 (unsigned long long)(cache->max_size >> 20), cache->max_size_why,
 		 (unsigned long long)(cache->max_value >> 20));
