@@ -30,7 +30,7 @@ on_poll(uv_poll_t *poll, int status, int events)
 		conn->session->outbox.stuck = false;
 	if (events & UV_READABLE && !conn_blocked(conn))
 		intake_read(conn);
-	exchange_settle(conn);
+	conn_mark_dirty(conn);
 }
 
 /* Sends what there is. False: the connection is closed. */
