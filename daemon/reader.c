@@ -12,6 +12,9 @@
 #include "daemon/stamp.h"
 #include "proto/bytes.h"
 
+/* Where cores are short, the loop comes before those who copy large values. */
+#define READER_NICE 10
+
 struct readers {
 	struct store *store;
 	int wake_fd;
@@ -346,6 +349,7 @@ run(void *arg)
 	struct read_job *job;
 
 	pthread_setname_np(pthread_self(), "brined-reader");
+	setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + READER_NICE);
 	if (snapshot_new(readers->store, &snapshot) != STORE_HIT)
 		snapshot = NULL;
 	while ((job = take_job(readers))) {
