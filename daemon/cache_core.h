@@ -399,8 +399,8 @@ int op_stats(struct cache *cache, struct op *op, struct answer *ret_answer);
 struct download *download_new(struct cache *cache, const struct record *record);
 void download_job_done(struct cache *cache, struct download *download,
 		       struct read_job *job);
-/* Object ids that are being read or about to be; to must hold WRITER_PINS_MAX. Returns how many. */
-size_t transfer_pins(const struct cache *cache, uint64_t *to);
+/* Object ids that are being read or about to be; to must hold WRITER_PINS_MAX. False: there are more. */
+bool transfer_pins(const struct cache *cache, uint64_t *to, size_t *ret_count);
 /* Ends the downloads of these objects with their next part: their room is needed. */
 void transfer_cut(struct cache *cache, const uint64_t *object_ids, size_t count);
 uint64_t upload_length(const struct upload *upload);

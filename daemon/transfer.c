@@ -133,7 +133,8 @@ upload_write(struct upload *upload, struct slice part, struct answer *ret_answer
 	const uint8_t *at = part.data;
 	struct cache *cache = upload->cache;
 
-	if (part.len > cache->max_value - upload->length) {
+	/* max_value may have come down meanwhile. */
+	if (upload->length + part.len > cache->max_value) {
 		*ret_answer = answer_error(ERROR_TOO_LARGE, cache->max_value, NULL);
 		return -1;
 	}
@@ -272,16 +273,20 @@ needs_rows(const struct download *download)
 	return !download->error && download->index < download->rows;
 }
 
-size_t
-transfer_pins(const struct cache *cache, uint64_t *to)
+bool
+transfer_pins(const struct cache *cache, uint64_t *to, size_t *ret_count)
 {
 	size_t count = 0;
 
-	for (const struct download *at = cache->downloads; at && count < WRITER_PINS_MAX;
-	     at = at->next)
-		if (needs_rows(at))
-			to[count++] = at->object_id;
-	return count;
+	for (const struct download *at = cache->downloads; at; at = at->next) {
+		if (!needs_rows(at))
+			continue;
+		if (count == WRITER_PINS_MAX)
+			return false;
+		to[count++] = at->object_id;
+	}
+	*ret_count = count;
+	return true;
 }
 
 void

@@ -323,6 +323,32 @@ a_value_over_the_limit_is_refused_with_the_limit(void **state)
 }
 
 static void
+a_value_under_way_meets_a_limit_that_has_come_down(void **state)
+{
+	static const uint8_t part[CACHE_PART_MAX];
+	struct engine engine;
+	struct put put = { .target = engine_target("k"), .ttl_ms = TTL_NEVER };
+	struct cache_config config;
+	struct answer refused;
+	struct upload *upload;
+	(void)state;
+
+	engine_open(&engine);
+	put.payer = engine.payer;
+	upload = upload_open(engine.cache, &put, UINT64_MAX, &refused);
+	assert_non_null(upload);
+	assert_int_equal(upload_write(upload, slice(part, sizeof(part)), &refused), 0);
+	config = engine.config;
+	config.max_value = sizeof(part) / 2;
+	cache_configure(engine.cache, &config);
+	assert_int_equal(upload_write(upload, slice(part, 1), &refused), -1);
+	assert_int_equal(refused.error, ERROR_TOO_LARGE);
+	assert_int_equal(refused.detail, config.max_value);
+	upload_abort(&upload);
+	engine_close(&engine);
+}
+
+static void
 a_second_daemon_on_the_same_directory_is_refused(void **state)
 {
 	struct engine engine;
@@ -569,6 +595,7 @@ main(void)
 		cmocka_unit_test(
 			a_damaged_file_is_moved_aside_and_replaced_by_an_empty_one),
 		cmocka_unit_test(versions_never_repeat_even_after_the_store_is_replaced),
+		cmocka_unit_test(a_value_under_way_meets_a_limit_that_has_come_down),
 		cmocka_unit_test(a_second_daemon_on_the_same_directory_is_refused),
 		cmocka_unit_test(
 			one_change_after_a_shared_commit_is_committed_without_the_others),
