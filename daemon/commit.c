@@ -80,9 +80,9 @@ note_numbers(struct writer *writer, const struct change *change)
 		writer->progress.clock = change->version;
 	if (change->object_id > writer->progress.clock)
 		writer->progress.clock = change->object_id;
-	if (change->usage &&
-	    change->usage->incarnation >= writer->progress.next_incarnation)
-		writer->progress.next_incarnation = change->usage->incarnation + 1;
+	if (change->usage)
+		writer->progress.next_incarnation =
+			incarnation_after(change->usage->incarnation);
 }
 
 static int

@@ -219,6 +219,16 @@ read_row(struct slice key, struct slice row)
 }
 
 int
+incarnation_used(struct snapshot *snapshot, uint32_t incarnation)
+{
+	uint8_t key[ROW_KEY_LEN];
+	struct slice row;
+
+	row_key(incarnation, key);
+	return snapshot_get(snapshot, STORE_SYSTEM, slice(key, sizeof(key)), &row);
+}
+
+int
 ledger_load(struct ledger *ledger, struct snapshot *snapshot)
 {
 	uint8_t first[ROW_KEY_LEN];

@@ -18,6 +18,13 @@
 /* LMDB's tables have names that begin with 0xff: row keys stay below. */
 #define INCARNATION_MAX 0xfeffffffu
 
+/* From 1 on, and round. */
+static inline uint32_t
+incarnation_after(uint32_t incarnation)
+{
+	return incarnation < INCARNATION_MAX ? incarnation + 1 : 1;
+}
+
 /* How far the stamps of an incarnation's tags have come; sweep.c moves it on. */
 enum stamping_phase {
 	STAMPING_RESTS,
@@ -115,6 +122,8 @@ void ledger_done(struct ledger *ledger);
 /* The next usage after `after` (NULL: the first) in no particular order; NULL at the end. */
 struct usage *ledger_next(const struct ledger *ledger, const struct usage *after);
 
+/* Does any row belong to it? STORE_HIT, STORE_MISS or an error. */
+int incarnation_used(struct snapshot *snapshot, uint32_t incarnation);
 /* Reads every namespace row. */
 int ledger_load(struct ledger *ledger, struct snapshot *snapshot);
 /* Writes the rows of what changed. */

@@ -4,12 +4,26 @@
 
 #include "daemon/cache_core.h"
 
+/* Numbers in a row that may all be in use before one gives up. */
+#define INCARNATION_TRIES 1024
+
+/* One that no row has. They are given out in turn and come round again after four thousand million. 0: none was
+ * found. */
 static uint32_t
 new_incarnation(struct cache *cache)
 {
-	if (cache->next_incarnation >= INCARNATION_MAX)
-		return 0;
-	return cache->next_incarnation++;
+	for (unsigned tries = 0; tries < INCARNATION_TRIES; tries++) {
+		uint32_t incarnation = cache->next_incarnation;
+		int used;
+
+		cache->next_incarnation = incarnation_after(incarnation);
+		if (core_snapshot(cache) < 0)
+			return 0;
+		used = incarnation_used(cache->snapshot, incarnation);
+		if (used != STORE_HIT)
+			return used == STORE_MISS ? incarnation : 0;
+	}
+	return 0;
 }
 
 /* ---- making room ---- */

@@ -122,8 +122,6 @@ load_names(struct cache *cache, struct ledger *ledger)
 	snapshot_release(cache->snapshot);
 	for (struct usage *usage = ledger_next(ledger, NULL); done >= 0 && usage;
 	     usage = ledger_next(ledger, usage)) {
-		if (usage->incarnation >= cache->next_incarnation)
-			cache->next_incarnation = usage->incarnation + 1;
 		/* Until the leases are known that may be taken up again. */
 		usage->keep_above = 0;
 		cache->keeping += !usage->flushed;

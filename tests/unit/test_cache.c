@@ -349,6 +349,56 @@ a_value_under_way_meets_a_limit_that_has_come_down(void **state)
 }
 
 static void
+flush(struct engine *engine)
+{
+	struct target target = engine_target("");
+
+	ENGINE_CALL(engine,
+		    cache_flush(engine->cache, &target, ACK_DISK, &later, &answer_));
+	assert_int_equal(engine->answer.kind, ANSWER_DONE);
+}
+
+static uint32_t
+incarnation_of(struct engine *engine, const char *name)
+{
+	struct namespace *namespace =
+		names_find(&engine->cache->names, 1000, slice_text(name));
+
+	assert_non_null(namespace);
+	return namespace->incarnation;
+}
+
+static void
+incarnations_come_round_and_pass_those_in_use_over(void **state)
+{
+	struct engine engine;
+	struct put put = { .target = engine_target("k"), .ttl_ms = TTL_NEVER };
+	(void)state;
+
+	engine_open(&engine);
+	put.target.namespace = slice_text("first");
+	assert_int_equal(engine_put_as(&engine, &put, "x", 1), ANSWER_DONE);
+	assert_int_equal(incarnation_of(&engine, "first"), 1);
+	engine_sync(&engine);
+	engine.cache->next_incarnation = INCARNATION_MAX;
+	assert_int_equal(engine_put(&engine, "a", "old", 3), ANSWER_DONE);
+	assert_int_equal(incarnation_of(&engine, "default"), INCARNATION_MAX);
+	flush(&engine);
+	assert_int_equal(incarnation_of(&engine, "default"), 2);
+	assert_int_equal(engine_get(&engine, "a"), ANSWER_MISS);
+	assert_int_equal(engine_put(&engine, "a", "new", 3), ANSWER_DONE);
+	engine_sync(&engine);
+	engine_stop(&engine);
+	engine_reopen(&engine);
+	assert_int_equal(engine_get(&engine, "a"), ANSWER_DONE);
+	assert_true(engine_has(&engine, "new", 3));
+	flush(&engine);
+	assert_int_equal(incarnation_of(&engine, "default"), 3);
+	assert_int_equal(incarnation_of(&engine, "first"), 1);
+	engine_close(&engine);
+}
+
+static void
 a_second_daemon_on_the_same_directory_is_refused(void **state)
 {
 	struct engine engine;
@@ -596,6 +646,7 @@ main(void)
 			a_damaged_file_is_moved_aside_and_replaced_by_an_empty_one),
 		cmocka_unit_test(versions_never_repeat_even_after_the_store_is_replaced),
 		cmocka_unit_test(a_value_under_way_meets_a_limit_that_has_come_down),
+		cmocka_unit_test(incarnations_come_round_and_pass_those_in_use_over),
 		cmocka_unit_test(a_second_daemon_on_the_same_directory_is_refused),
 		cmocka_unit_test(
 			one_change_after_a_shared_commit_is_committed_without_the_others),
