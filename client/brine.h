@@ -163,6 +163,10 @@ void brine_close(struct brine **brine);
  * first error. Borrowed until the next call with this handle. */
 const char *brine_message(const struct brine *brine);
 
+/* The effective uid for which the handle asked last, or was opened: what a call stores, this uid writes. Costs no
+ * system call. */
+uint32_t brine_uid(const struct brine *brine);
+
 /* Writes the path of the socket that is in use, or that would be tried first, and why it is that one
  * ("/run/brine/brine.sock (the system's daemon)") into to, cut at size. Does not connect.
  * Returns BRINE_HIT if a connection stands, BRINE_MISS if not. */

@@ -180,6 +180,12 @@ brine_close(struct brine **brine)
 	*brine = NULL;
 }
 
+uint32_t
+brine_uid(const struct brine *brine)
+{
+	return (uint32_t)brine->uid;
+}
+
 const char *
 brine_message(const struct brine *brine)
 {

@@ -23,14 +23,36 @@ not_opened(int result, const struct brine_options *options)
 	return -1;
 }
 
+/* A tuple of uids. */
+static int
+take_trust(struct client *self, PyObject *uids)
+{
+	Py_ssize_t count = PyTuple_Size(uids);
+
+	if (count > TRUST_MAX) {
+		PyErr_Format(PyExc_ValueError, "trust: %zd users, %d at most", count,
+			     TRUST_MAX);
+		return -1;
+	}
+	for (Py_ssize_t i = 0; i < count; i++) {
+		unsigned long uid = PyLong_AsUnsignedLong(PyTuple_GetItem(uids, i));
+
+		if (PyErr_Occurred())
+			return -1;
+		self->trusted[i] = (uint32_t)uid;
+	}
+	self->trusted_count = (unsigned)count;
+	return 0;
+}
+
 static int
 client_init(PyObject *object, PyObject *args, PyObject *names)
 {
 	static char *keywords[] = { "namespace", "socket",    "daemon", "timeout_ms",
-				    "ttl_ms",    "autostart", NULL };
+				    "ttl_ms",    "autostart", "trust",  NULL };
 	struct client *self = client_of(object);
 	struct brine_options options = { 0 };
-	PyObject *ttl_ms;
+	PyObject *ttl_ms, *trust;
 	long long timeout_ms;
 	int result;
 
@@ -38,10 +60,11 @@ client_init(PyObject *object, PyObject *args, PyObject *names)
 		PyErr_SetString(PyExc_RuntimeError, "__init__ was called before");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(args, names, "szzLOp", keywords,
+	if (!PyArg_ParseTupleAndKeywords(args, names, "szzLOpO!", keywords,
 					 &options.namespace_name, &options.socket,
 					 &options.daemon, &timeout_ms, &ttl_ms,
-					 &options.autostart))
+					 &options.autostart, &PyTuple_Type, &trust) ||
+	    take_trust(self, trust) < 0)
 		return -1;
 	self->ttl_ms =
 		ttl_ms == Py_None ? BRINE_NEVER : PyLong_AsUnsignedLongLong(ttl_ms);

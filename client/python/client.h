@@ -15,6 +15,8 @@ struct client {
 	struct lanes lanes;
 	uint64_t ttl_ms; /* of what is stored without one */
 	_Atomic uint64_t outages, load_errors, strangers;
+	unsigned trusted_count;
+	uint32_t trusted[TRUST_MAX]; /* uids besides the process's own */
 };
 
 static inline struct client *
@@ -34,9 +36,10 @@ int client_failed(struct client *self, struct lane *lane, int result, const char
 int client_failed_one(struct client *self, int result, const char *message,
 		      const char *doing);
 
-/* Takes *value, the one stored under key. 1 and a new reference, 0 for a miss that was counted and told, or -1. */
-int client_load(struct client *self, PyObject *key, struct brine_value **value,
-		PyObject **ret_object);
+/* Takes *value, the one stored under key, which uid (as brine_uid() says) asked for. 1 and a new reference, 0 for a
+ * miss that was counted and told, or -1. */
+int client_load(struct client *self, uint32_t uid, PyObject *key,
+		struct brine_value **value, PyObject **ret_object);
 /* Encodes object, or raises what self._unpicklable makes of the reason. 0 or -1. */
 int client_dump(struct client *self, PyObject *object, struct encoded *ret_encoded);
 /* ttl: a Python object or NULL for the default. 0 or -1. */

@@ -15,6 +15,7 @@ get_one(struct client *self, const struct reading *reading, PyObject **ret_value
 	struct brine_value *value = NULL;
 	struct lane *lane;
 	struct key key;
+	uint32_t uid;
 	int result;
 
 	if (key_encode(self->state, reading->key, &key) < 0)
@@ -27,12 +28,13 @@ get_one(struct client *self, const struct reading *reading, PyObject **ret_value
 	lane_resume(lane);
 	if (result < 0)
 		return client_failed(self, lane, result, "get");
+	uid = brine_uid(lane->brine);
 	lanes_give(&self->lanes, lane);
 	if (result != BRINE_HIT)
 		return 0;
 	if (reading->meta)
 		*reading->meta = *brine_value_meta(value);
-	return client_load(self, reading->key, &value, ret_value);
+	return client_load(self, uid, reading->key, &value, ret_value);
 }
 
 static PyObject *
@@ -118,6 +120,7 @@ take_one(struct client *self, PyObject *object, PyObject **ret_value)
 	struct brine_value *value = NULL;
 	struct lane *lane;
 	struct key key;
+	uint32_t uid;
 	int result;
 
 	if (key_encode(self->state, object, &key) < 0)
@@ -130,8 +133,10 @@ take_one(struct client *self, PyObject *object, PyObject **ret_value)
 	lane_resume(lane);
 	if (result < 0)
 		return client_failed(self, lane, result, "pop");
+	uid = brine_uid(lane->brine);
 	lanes_give(&self->lanes, lane);
-	return result == BRINE_HIT ? client_load(self, object, &value, ret_value) : 0;
+	return result == BRINE_HIT ? client_load(self, uid, object, &value, ret_value)
+				   : 0;
 }
 
 PyObject *

@@ -18,7 +18,8 @@ struct run {
 	PyObject *keys[RUN_MAX];    /* encoded, owned */
 	struct encoded values[RUN_MAX];
 	size_t count, bytes;
-	bool away; /* the daemon is: ask no more */
+	uint32_t uid; /* that asked */
+	bool away;    /* the daemon is: ask no more */
 };
 
 static struct run *
@@ -98,6 +99,7 @@ run_ask(struct client *self, struct run *run, const char *doing)
 		run->away = true;
 		return client_failed(self, lane, result, doing);
 	}
+	run->uid = brine_uid(lane->brine);
 	lanes_give(&self->lanes, lane);
 	return 0;
 }
@@ -126,7 +128,7 @@ take_reply(struct client *self, struct run *run, size_t i, PyObject *found)
 		return run_failed(self, run, i, "get_many");
 	if (reply->result != BRINE_HIT || !reply->value)
 		return 0;
-	result = client_load(self, run->objects[i], &reply->value, &value);
+	result = client_load(self, run->uid, run->objects[i], &reply->value, &value);
 	if (result <= 0)
 		return result;
 	result = PyDict_SetItem(found, run->objects[i], value);

@@ -75,12 +75,13 @@ not_loaded(struct client *self, PyObject *key, enum value_answer why, uint32_t c
 }
 
 int
-client_load(struct client *self, PyObject *key, struct brine_value **value,
+client_load(struct client *self, uint32_t uid, PyObject *key, struct brine_value **value,
 	    PyObject **ret_object)
 {
+	const struct trust trust = { uid, self->trusted, self->trusted_count };
 	uint32_t codec = brine_value_meta(*value)->codec;
 	uint32_t writer_uid = brine_value_meta(*value)->writer_uid;
-	enum value_answer answer = value_load(self->state, value, ret_object);
+	enum value_answer answer = value_load(self->state, &trust, value, ret_object);
 
 	if (answer == VALUE_LOADED)
 		return 1;

@@ -159,9 +159,11 @@ ask(struct asking *asking, PyObject **ret)
 	if (result < 0 && client_failed(self, lane, result, "get_or_set") < 0)
 		return -1;
 	if (result == BRINE_HIT && lease.state == BRINE_LEASE_NONE) {
+		uint32_t uid = brine_uid(lane->brine);
+
 		lanes_give(&self->lanes, lane);
 		asking->options.not_version = brine_value_meta(value)->version;
-		return client_load(self, asking->object, &value, ret);
+		return client_load(self, uid, asking->object, &value, ret);
 	}
 	brine_value_release(&value); /* a stale one, which this caller refreshes */
 	turn = turn_new(self, &asking->key, asking->inherited, asking->options.holder);

@@ -1,8 +1,8 @@
 /* value.c - loads and dumps values, and the type Value: a value's memory, lent to the unpickler. */
 #include "client/python/value.h"
 
+#include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client/python/codec.h"
 #include "client/python/state.h"
@@ -76,15 +76,26 @@ answer_of(PyObject *object, PyObject **ret_object)
 	return VALUE_RAISED;
 }
 
+static bool
+trusted(const struct trust *trust, uint32_t writer_uid)
+{
+	bool found = writer_uid == trust->uid;
+
+	for (unsigned i = 0; i < trust->count && !found; i++)
+		found = writer_uid == trust->others[i];
+	return found && writer_uid != BRINE_NOBODY;
+}
+
 /* Whoever wrote a pickle decides what code runs when it is loaded. So the writer is looked at first, for
  * every pickle, here: nothing else in the package calls pickle.loads. */
 static enum value_answer
-load_pickle(struct state *state, struct brine_value **value, PyObject **ret_object)
+load_pickle(struct state *state, const struct trust *trust, struct brine_value **value,
+	    PyObject **ret_object)
 {
 	const struct brine_meta *meta = brine_value_meta(*value);
 	PyObject *memory, *object;
 
-	if (meta->writer_uid == BRINE_NOBODY || meta->writer_uid != (uint32_t)geteuid())
+	if (!trusted(trust, meta->writer_uid))
 		return VALUE_STRANGER;
 	if (!codec_pickle_loadable(meta->codec, state->codec))
 		return VALUE_TOO_NEW;
@@ -110,7 +121,8 @@ load_counter(const struct brine_value *value, PyObject **ret_object)
 }
 
 static enum value_answer
-load_by_codec(struct state *state, struct brine_value **value, PyObject **ret_object)
+load_by_codec(struct state *state, const struct trust *trust, struct brine_value **value,
+	      PyObject **ret_object)
 {
 	const struct brine_meta *meta = brine_value_meta(*value);
 	const char *data = brine_value_data(*value);
@@ -120,7 +132,7 @@ load_by_codec(struct state *state, struct brine_value **value, PyObject **ret_ob
 		return load_counter(*value, ret_object);
 	switch (codec_id(meta->codec)) {
 	case CODEC_PICKLE:
-		return load_pickle(state, value, ret_object);
+		return load_pickle(state, trust, value, ret_object);
 	case CODEC_BYTES:
 		return answer_of(PyBytes_FromStringAndSize(data, len), ret_object);
 	case CODEC_TEXT:
@@ -131,9 +143,10 @@ load_by_codec(struct state *state, struct brine_value **value, PyObject **ret_ob
 }
 
 enum value_answer
-value_load(struct state *state, struct brine_value **value, PyObject **ret_object)
+value_load(struct state *state, const struct trust *trust, struct brine_value **value,
+	   PyObject **ret_object)
 {
-	enum value_answer answer = load_by_codec(state, value, ret_object);
+	enum value_answer answer = load_by_codec(state, trust, value, ret_object);
 
 	brine_value_release(value);
 	return answer;

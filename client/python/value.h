@@ -17,9 +17,18 @@ enum value_answer {
 	VALUE_RAISED, /* it raised what is no business of a cache: MemoryError, KeyboardInterrupt; set */
 };
 
+#define TRUST_MAX 64
+
+/* Whose pickles are loaded: this process's effective uid's, and those of the uids that it was told to trust. */
+struct trust {
+	uint32_t uid;
+	const uint32_t *others;
+	unsigned count;
+};
+
 /* Takes *value. *ret_object is a new reference, set only when it was loaded. */
-enum value_answer value_load(struct state *state, struct brine_value **value,
-			     PyObject **ret_object);
+enum value_answer value_load(struct state *state, const struct trust *trust,
+			     struct brine_value **value, PyObject **ret_object);
 
 /* An object as bytes to store. */
 struct encoded {

@@ -231,6 +231,35 @@ def test_a_pickle_of_our_own_is_loaded(played, played_cache):
     assert played_cache.get("key") == "boom" and Bomb.exploded == 1
 
 
+def test_a_pickle_of_a_trusted_user_is_loaded_and_of_no_other(played):
+    Bomb.exploded = 0
+    friend = os.geteuid() + 1
+    played.plant(b"friend's", pickle.dumps(Bomb(), 5), codec=PICKLE_CODEC, writer=friend)
+    played.plant(b"stranger's", pickle.dumps(Bomb(), 5), codec=PICKLE_CODEC, writer=friend + 1)
+    with brine.Cache(socket=played.path, trust=[friend]) as cache:
+        again = pickle.loads(pickle.dumps(cache))
+        assert cache.get("friend's") == again.get("friend's") == "boom" and Bomb.exploded == 2
+        with pytest.warns(brine.BrineWarning, match=f"what .*uid {friend + 1}.* wrote .*trust="):
+            assert cache.get("stranger's") is None
+    assert Bomb.exploded == 2
+
+
+@pytest.mark.parametrize("trust, says", [
+    ("www-data", "a list of users"), (33, "a list of users"), (["no-such-user-here"], "has no user"),
+    ([True], "not bool"), ([b"root"], "not bytes"), ([-1], "no uid"), ([2**32 - 1], "no uid"),
+    ([65534], "nobody"), (["nobody"], "nobody"), ([61184], "DynamicUser"), (range(1000, 1065), "64 at most"),
+])
+def test_trust_refuses_what_it_cannot_mean(trust, says):
+    with pytest.raises((TypeError, ValueError), match=says):
+        brine.Cache(trust=trust)
+
+
+def test_trust_takes_users_by_name():
+    from brine._trust import trusted_uids
+
+    assert trusted_uids(["root", "www-data", 0, 1000]) == (0, 33, 1000)
+
+
 def test_plain_bytes_of_another_uid_are_no_danger(played, played_cache):
     played.plant(b"key", b"\x80\x05", codec=0, writer=os.geteuid() + 1)
     assert played_cache.get("key") == b"\x80\x05"

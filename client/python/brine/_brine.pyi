@@ -38,6 +38,7 @@ class Client:
         timeout_ms: int,
         ttl_ms: int | None,
         autostart: bool,
+        trust: tuple[int, ...],
     ) -> None: ...
     @overload
     def get(self, key: Key, *, max_age: TTL | None = ..., stale: bool = ...) -> Any | None: ...

@@ -13,6 +13,7 @@ from . import _brine
 from ._entry import Entry, entry_of
 from ._errors import KINDS, Refused, Unavailable, Unpicklable, warn_once
 from ._keys import Key, decode_key
+from ._trust import trusted_uids, user_of
 from ._ttl import TTL, ttl_ms
 
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ class Cache(_brine.Client):
         else one is started for this user (not with BRINE_AUTOSTART=0).
     ttl: how long things are kept if set() does not say: seconds, timedelta, "1h30m", or None for ever.
     timeout: seconds of silence after which the daemon is taken for dead; None waits for ever.
+    trust: users, by name or uid, whose pickles are loaded as this user's own are. Loading a pickle runs what its
+        writer wants, so what anybody else wrote, root included, is a miss, with a warning.
     on_error: "miss": while the daemon is away, gets are misses and sets do nothing, with one warning;
         "raise": they raise Unavailable. What the daemon refuses raises Refused in both.
 
     Keys are str, bytes, int, float, bool, None and tuples of these; 1, 1.0, True and "1" are four keys.
-    Values are whatever pickle takes. What another user wrote is not unpickled: it is a miss. May be used by
-    many threads, after a fork, and pickled (it opens anew where it is unpickled).
+    Values are whatever pickle takes. May be used by many threads, after a fork, and pickled (it opens anew where it
+    is unpickled).
     """
 
     def __init__(
@@ -61,12 +64,14 @@ class Cache(_brine.Client):
         *,
         socket: str | os.PathLike[str] | None = None,
         ttl: TTL | None = None,
+        trust: Iterable[str | int] = (),
         timeout: float | None = 1.0,
         on_error: Literal["miss", "raise"] = "miss",
     ) -> None:
         if on_error not in ("miss", "raise"):
             raise ValueError(f'on_error={on_error!r}: "miss" or "raise"')
-        self._arguments = {"namespace": namespace, "socket": socket, "ttl": ttl,
+        uids = trusted_uids(trust)
+        self._arguments = {"namespace": namespace, "socket": socket, "ttl": ttl, "trust": uids,
                            "timeout": timeout, "on_error": on_error}
         # Taken from the environment once, so that all connections of this object agree.
         if namespace is None:
@@ -83,6 +88,7 @@ class Cache(_brine.Client):
             timeout_ms=_timeout_ms(timeout),
             ttl_ms=None if ttl is None else ttl_ms(ttl),
             autostart=True,
+            trust=uids,
         )
 
     def keys(self, prefix: str = "") -> Iterator[Key]:
@@ -226,8 +232,9 @@ class Cache(_brine.Client):
                     writer_uid: int) -> None:
         if why == "stranger":
             warn_once((why, writer_uid),
-                      f"what uid {writer_uid} wrote into namespace {self.namespace!r} is a miss for uid "
-                      f"{os.geteuid()}: a pickle runs code when it is loaded, so only its writer loads it")
+                      f"what {user_of(writer_uid)} wrote into namespace {self.namespace!r} is a miss for "
+                      f"{user_of(os.geteuid())}: a pickle runs code when it is loaded, so only those load it who "
+                      "trust its writer, by Cache(trust=[...])")
         elif why == "broken":
             kind = type(error).__qualname__
             warn_once((why, kind, str(error)[:200]),
