@@ -267,8 +267,8 @@ if [ "$$(id -u)" != 0 ]; then \
 fi; \
 echo "installing:$$missing"; \
 $$sudo apt-get -qq -o DPkg::Lock::Timeout=300 update && \
-$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
-	install --no-install-recommends $$missing
+$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+	install --no-install-recommends $$missing >/dev/null
 endef
 
 ## deps: install the Debian packages that building and checking need
