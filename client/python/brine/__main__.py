@@ -33,7 +33,7 @@ class _Asking(_brine.Client):
 
     def __init__(self) -> None:
         namespace = os.environ.get("BRINE_NAMESPACE") or "default"
-        super().__init__(namespace, os.environ.get("BRINE_SOCKET") or None, None, 1000, None, False)
+        super().__init__(namespace, os.environ.get("BRINE_SOCKET") or None, None, 1000, None, False, ())
 
     _failed = brine.Cache._failed
     on_error = "raise"
