@@ -22,7 +22,7 @@ def until(condition):
 
 def others_wait(daemon, count):
     """Returns when so many have waited for a lease."""
-    with brine.Cache(socket=daemon.socket) as cache:
+    with brine.Cache(socket=daemon.socket, timeout=DEADLINE) as cache:
         until(lambda: cache.stats().get("default", {}).get("waits", 0) >= count)
 
 

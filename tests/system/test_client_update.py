@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import time
+import traceback
 
 import pytest
 
@@ -113,6 +114,8 @@ def test_fifty_newer_clients_at_once_end_with_one_newer_daemon_and_no_failed_cal
                 if failures:
                     print(failures, flush=True)
                 status = bool(failures)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(status)
         children.append(child)
