@@ -204,6 +204,8 @@ op_touch_found(struct cache *cache, struct op *op, const struct found *found,
 	change->version = record.version;
 	change->keeps_object = true;
 	core_accept(cache, change, NULL);
+	/* While the writer replaces the record, its namespace's figures are without it. */
+	op->namespace->newest = change->number;
 	cache->counts.touches++;
 	return answer_now(ret_answer, (struct answer){ .kind = ANSWER_DONE,
 						       .version = record.version });

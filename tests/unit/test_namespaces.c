@@ -192,6 +192,39 @@ one_whose_put_is_not_on_the_disk_yet_stays(void **state)
 	engine_close(&engine);
 }
 
+/* The writer replaces an object by taking it out of the figures and counting it anew: in between the namespace holds
+ * none, by its figures. */
+static void
+one_whose_only_object_is_touched_stays(void **state)
+{
+	struct engine engine;
+	struct target target = target_in("a", "key");
+	struct put put = { .target = target_in("b", "key"), .ttl_ms = TTL_NEVER };
+	struct later later = { .answered = engine_answered, .arg = &engine };
+	struct usage *usage;
+	struct answer answer;
+	(void)state;
+
+	open_with_at_most(&engine, 1);
+	assert_int_equal(put_in(&engine, "a", ACK_DISK), ANSWER_DONE);
+	usage = names_find(&engine.cache->names, 1000, slice_text("a"))->usage;
+	put.payer = engine.payer;
+	cache_turn_begin(engine.cache);
+	assert_int_equal(
+		cache_touch(engine.cache, &target, 60000, ACK_MEMORY, &later, &answer),
+		CACHE_NOW);
+	assert_int_equal(answer.kind, ANSWER_DONE);
+	atomic_store(&usage->objects, 0);
+	assert_int_equal(cache_put(engine.cache, &put, slice_text("b"), &later, &answer),
+			 CACHE_NOW);
+	assert_int_equal(answer.error, ERROR_TOO_MANY);
+	atomic_store(&usage->objects, 1);
+	cache_turn_end(engine.cache);
+	engine_sync(&engine);
+	assert_true(is_there(&engine, "a"));
+	engine_close(&engine);
+}
+
 static void
 one_that_a_request_waits_in_stays_until_it_is_answered(void **state)
 {
@@ -366,6 +399,7 @@ main(void)
 		cmocka_unit_test(a_restart_does_not_bring_it_back),
 		cmocka_unit_test(one_that_holds_something_stays),
 		cmocka_unit_test(one_whose_put_is_not_on_the_disk_yet_stays),
+		cmocka_unit_test(one_whose_only_object_is_touched_stays),
 		cmocka_unit_test(one_that_a_request_waits_in_stays_until_it_is_answered),
 		cmocka_unit_test(
 			one_that_somebody_computes_for_stays_until_the_lease_is_over),
