@@ -108,14 +108,21 @@ enum {
 void cache_keep(struct keeper *keeper);
 void cache_let_go(struct keeper *keeper);
 
-/* Where an answer goes that comes later. arg must stay valid until then. */
+/* Who waits for an answer that comes later. */
+struct asker {
+	/* It waits for somebody to compute from now on (cache_peer_waiting()), and has waited for
+	 * something of ours before. */
+	void (*in_line)(void *arg);
+	/* Is nobody there any more who could hear of it? Then a change that was not decided yet is not made. */
+	bool (*gone)(void *arg);
+};
+
+/* Where it goes. arg must stay valid until then. */
 struct later {
 	void (*answered)(void *arg, uint32_t id, const struct answer *answer);
 	void *arg;
 	uint32_t id;
-	/* It waits for somebody to compute from now on (cache_peer_waiting()), and has waited for
-	 * something of ours before. NULL is fine. */
-	void (*in_line)(void *arg);
+	const struct asker *asker; /* NULL is fine */
 };
 
 /* Opens the store of config->path (created if need be) and starts the threads. Returns 0, or -1 with a

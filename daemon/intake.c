@@ -3,7 +3,6 @@
 #include "daemon/intake.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -231,15 +230,6 @@ receive(struct conn *conn, size_t *ret_room)
 	return received;
 }
 
-/* Is nobody there any more who could read a reply? */
-static bool
-hung_up(const struct conn *conn)
-{
-	struct pollfd socket = { .fd = conn->fd };
-
-	return poll(&socket, 1, 0) == 1 && socket.revents & POLLHUP;
-}
-
 void
 intake_read(struct conn *conn)
 {
@@ -254,7 +244,7 @@ intake_read(struct conn *conn)
 		conn_close(conn);
 		return;
 	}
-	if (received == 0 && hung_up(conn)) {
+	if (received == 0 && session_hung_up(conn->session)) {
 		conn_close(conn); /* at once: others may wait for what it holds */
 		return;
 	}

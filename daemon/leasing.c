@@ -126,8 +126,8 @@ park(struct cache *cache, struct op *op)
 		op_unpark(cache, parked);
 		return false;
 	}
-	if (op->waited && op->later.in_line)
-		op->later.in_line(op->later.arg);
+	if (op->waited && op->later.asker)
+		op->later.asker->in_line(op->later.arg);
 	op->namespace->waits++;
 	return true;
 }

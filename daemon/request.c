@@ -142,6 +142,16 @@ was_flushed(const struct op *op)
 	return op->namespace && be32_load(op->row_key) != op->namespace->incarnation;
 }
 
+/* Who asked for this change gave up while it waited, and may have made another since, on another connection: it must
+ * not come behind that one. */
+static bool
+abandoned(const struct op *op)
+{
+	const struct later *later = &op->later;
+
+	return changes(op) && later->asker && later->asker->gone(later->arg);
+}
+
 void
 op_job_done(struct cache *cache, struct parked *parked)
 {
@@ -151,6 +161,10 @@ op_job_done(struct cache *cache, struct parked *parked)
 	enum find_result where;
 	int done;
 
+	if (abandoned(op)) {
+		op_fail(cache, parked, ERROR_ABORTED);
+		return;
+	}
 	if (op->kind == OP_SCAN) {
 		op_give_page(cache, parked);
 		return;
@@ -170,6 +184,10 @@ op_resume(struct cache *cache, struct parked *parked)
 	struct answer answer;
 	int done = CACHE_NOW;
 
+	if (abandoned(&parked->op)) {
+		op_fail(cache, parked, ERROR_ABORTED);
+		return;
+	}
 	if (parked->op.kind == OP_ANSWER) {
 		answer = parked->op.answer;
 		/* The receiver's from now on. */

@@ -2,6 +2,7 @@
  * Owns outbox, payer and a running upload. Loop thread only. */
 #include "daemon/session.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "daemon/log.h"
@@ -116,6 +117,21 @@ session_close(struct session **session)
 	release(gone);
 }
 
+bool
+session_hung_up(const struct session *session)
+{
+	struct pollfd socket = { .fd = session->outbox.fd };
+
+	return session_gone(session) ||
+	       (poll(&socket, 1, 0) == 1 && socket.revents & POLLHUP);
+}
+
+static bool
+gone(void *arg)
+{
+	return session_hung_up(arg);
+}
+
 /* It may not be full any more. */
 static void
 in_line(void *arg)
@@ -126,6 +142,11 @@ in_line(void *arg)
 		session->on_output(session->arg);
 }
 
+static const struct asker asker = {
+	.in_line = in_line,
+	.gone = gone,
+};
+
 struct later
 session_expect(struct session *session, uint32_t id, unsigned values,
 	       void (*answered)(void *, uint32_t, const struct answer *))
@@ -134,7 +155,7 @@ session_expect(struct session *session, uint32_t id, unsigned values,
 	session->all->outstanding++;
 	session->values += values;
 	return (struct later){
-		.answered = answered, .arg = session, .id = id, .in_line = in_line
+		.answered = answered, .arg = session, .id = id, .asker = &asker
 	};
 }
 

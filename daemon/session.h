@@ -96,6 +96,10 @@ session_gone(const struct session *session)
 	return session->outbox.fd < 0;
 }
 
+/* Is nobody there any more who could read a reply? Known before session_gone() where the connection is not being read
+ * from. */
+bool session_hung_up(const struct session *session);
+
 /* Answers that are to come. */
 static inline unsigned
 session_outstanding(const struct session *session)

@@ -39,6 +39,46 @@ a_put_that_is_overtaken_by_a_flush_is_stored_behind_it(void **state)
 	engine_close(&engine);
 }
 
+static bool
+nobody_is_there(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+/* A reader is slow; the client has given its delete up and stored another value, on a new connection. */
+static void
+a_delete_that_was_given_up_does_not_come_behind_a_later_put(void **state)
+{
+	static const struct asker nobody = { .gone = nobody_is_there };
+	struct target target = engine_target("a");
+	struct engine engine;
+	struct later later = { .answered = engine_answered,
+			       .arg = &engine,
+			       .asker = &nobody };
+	struct answer answer;
+	(void)state;
+
+	engine_open(&engine);
+	assert_int_equal(engine_put(&engine, "a", "old", 3), ANSWER_DONE);
+	engine_sync(&engine);
+	engine_pass_ms(60000); /* it was not used lately any more */
+	engine.cache->cold_share = COLD_SHARE_ALL;
+	cache_turn_begin(engine.cache);
+	assert_int_equal(
+		cache_delete(engine.cache, &target, 0, ACK_MEMORY, &later, &answer),
+		CACHE_LATER);
+	engine.cache->cold_share = 0;
+	assert_int_equal(engine_put(&engine, "a", "new", 3), ANSWER_DONE);
+	while (engine.cache->jobs_first)
+		engine_step(&engine);
+	engine_sync(&engine);
+	assert_int_equal(engine_get(&engine, "a"), ANSWER_DONE);
+	assert_true(engine_has(&engine, "new", 3));
+	assert_int_equal(engine.cache->parked, 0);
+	engine_close(&engine);
+}
+
 static void
 who_is_told_busy_has_changed_nothing(void **state)
 {
@@ -122,6 +162,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_put_that_is_overtaken_by_a_flush_is_stored_behind_it),
+		cmocka_unit_test(
+			a_delete_that_was_given_up_does_not_come_behind_a_later_put),
 		cmocka_unit_test(who_is_told_busy_has_changed_nothing),
 		cmocka_unit_test(
 			a_full_disk_refuses_a_touch_and_a_get_leaves_its_refresh_out),

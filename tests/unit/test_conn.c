@@ -561,6 +561,34 @@ time_that_a_request_waits_for_room_is_not_the_clients_debt(void **state)
 }
 
 static void
+who_closes_is_gone_for_what_waits_and_who_only_says_no_more_is_not(void **state)
+{
+	struct world world;
+	struct peer peer;
+	struct later later;
+
+	(void)state;
+	world_open(&world, NULL);
+	peer = peer_greet(&world);
+	fake.hold_answers = true;
+	peer_put(&world, &peer, "k", "value", 5);
+	world_turn(&world);
+	assert_int_equal(fake.held, 1);
+	later = world.sessions.cache->held[0].later;
+	assert_false(later.asker->gone(later.arg));
+	shutdown(peer.fd, SHUT_WR);
+	world_turn(&world);
+	assert_false(later.asker->gone(later.arg));
+	peer_close(&peer);
+	assert_true(later.asker->gone(
+		later.arg)); /* also before the daemon has heard of it */
+	world_turn(&world);
+	assert_true(later.asker->gone(later.arg));
+	assert_int_equal(fake_answer(world.sessions.cache), 1);
+	world_close(&world);
+}
+
+static void
 an_upload_waits_for_room_and_goes_on(void **state)
 {
 	struct world world;
@@ -939,6 +967,8 @@ main(void)
 		cmocka_unit_test(unread_replies_are_dropped_after_the_idle_timeout),
 		cmocka_unit_test(
 			time_that_a_request_waits_for_room_is_not_the_clients_debt),
+		cmocka_unit_test(
+			who_closes_is_gone_for_what_waits_and_who_only_says_no_more_is_not),
 		cmocka_unit_test(an_upload_waits_for_room_and_goes_on),
 		cmocka_unit_test(answers_that_come_after_the_client_is_gone_are_dropped),
 		cmocka_unit_test(a_client_that_ends_its_sending_side_gets_all_replies),
