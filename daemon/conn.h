@@ -41,8 +41,9 @@ struct conn {
 	size_t need; /* bytes of the unit at the front of input; 0: not looked at yet */
 	size_t skip; /* bytes of a segment that are still to be thrown away */
 	enum wait wait;
-	bool ended;           /* the client sends no more */
-	uint64_t moved_ns;    /* when bytes last came or left */
+	bool held_up;      /* it was blocked since its requests were last carried out */
+	bool ended;        /* the client sends no more */
+	uint64_t moved_ns; /* when bytes last came or left */
 	uint64_t reserved_ns; /* when the large input buffer was reserved */
 };
 

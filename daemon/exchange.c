@@ -108,6 +108,7 @@ void
 exchange_settle(struct conn *conn)
 {
 	struct conns *all = conn->all;
+	bool blocked;
 	int round = 0;
 
 	if (conn->fd < 0 || !flush(conn))
@@ -129,7 +130,9 @@ exchange_settle(struct conn *conn)
 		conn_close(conn);
 		return;
 	}
-	if (conn_blocked(conn) || conn_owes(conn))
+	blocked = conn_blocked(conn);
+	conn->held_up |= blocked;
+	if (blocked || conn_owes(conn))
 		all->owing = true;
 	watch_holder(conn);
 	set_interest(conn);

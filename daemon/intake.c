@@ -87,6 +87,17 @@ step_segment(struct conn *conn, struct slice from, size_t *ret_used)
 			   "");
 }
 
+/* Has the client closed while its requests had to wait? It may have asked for something newer since, on another
+ * connection: they must not come behind that. */
+static bool
+gave_up(struct conn *conn)
+{
+	bool held_up = conn->held_up;
+
+	conn->held_up = false;
+	return held_up && session_hung_up(conn->session);
+}
+
 /* Carries out what is complete in `from`. Returns how many bytes that were; the connection may be closed
  * afterwards. */
 static size_t
@@ -94,6 +105,10 @@ process(struct conn *conn, struct slice from)
 {
 	const uint8_t *start = from.data;
 
+	if (gave_up(conn)) {
+		conn_close(conn);
+		return 0;
+	}
 	conn_turn_begin(conn->all);
 	conn->need = 0;
 	while (from.len && !conn_blocked(conn)) {

@@ -588,6 +588,52 @@ who_closes_is_gone_for_what_waits_and_who_only_says_no_more_is_not(void **state)
 	world_close(&world);
 }
 
+/* It may have stored something newer on another connection since. */
+static void
+a_request_that_waits_for_room_is_not_carried_out_for_a_client_that_has_closed(
+	void **state)
+{
+	struct world world;
+	struct peer peer;
+
+	(void)state;
+	world_open(&world, NULL);
+	peer = peer_greet(&world);
+	fake.no_room = true;
+	peer_put(&world, &peer, "k", "value", 5);
+	world_turn(&world);
+	peer_close(&peer);
+	world_turn(&world);
+	assert_int_equal(conns_count(world.conns), 1); /* it is not being read from */
+	fake_give_room(world.sessions.cache);
+	world_turn(&world);
+	assert_int_equal(fake.puts, 0);
+	assert_int_equal(conns_count(world.conns), 0);
+	world_close(&world);
+}
+
+static void
+a_request_that_waits_for_room_is_carried_out_for_a_client_that_only_says_no_more(
+	void **state)
+{
+	struct world world;
+	struct peer peer;
+
+	(void)state;
+	world_open(&world, NULL);
+	peer = peer_greet(&world);
+	fake.no_room = true;
+	peer_put(&world, &peer, "k", "value", 5);
+	world_turn(&world);
+	shutdown(peer.fd, SHUT_WR);
+	world_turn(&world);
+	fake_give_room(world.sessions.cache);
+	peer_reply(&world, &peer, 1);
+	assert_int_equal(fake.puts, 1);
+	peer_close(&peer);
+	world_close(&world);
+}
+
 static void
 an_upload_waits_for_room_and_goes_on(void **state)
 {
@@ -969,6 +1015,10 @@ main(void)
 			time_that_a_request_waits_for_room_is_not_the_clients_debt),
 		cmocka_unit_test(
 			who_closes_is_gone_for_what_waits_and_who_only_says_no_more_is_not),
+		cmocka_unit_test(
+			a_request_that_waits_for_room_is_not_carried_out_for_a_client_that_has_closed),
+		cmocka_unit_test(
+			a_request_that_waits_for_room_is_carried_out_for_a_client_that_only_says_no_more),
 		cmocka_unit_test(an_upload_waits_for_room_and_goes_on),
 		cmocka_unit_test(answers_that_come_after_the_client_is_gone_are_dropped),
 		cmocka_unit_test(a_client_that_ends_its_sending_side_gets_all_replies),
