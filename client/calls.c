@@ -133,6 +133,34 @@ call_attempt(struct brine *brine, const struct brine_request *request, bool stre
 	return error;
 }
 
+static bool
+says_undone(int result)
+{
+	switch (-result) {
+	case BRINE_ERROR_SHUTTING_DOWN:
+	case BRINE_ERROR_DISK_FULL:
+	case BRINE_ERROR_NO_MEMORY:
+	case BRINE_ERROR_BUSY:
+	case BRINE_ERROR_INTERNAL:
+	case BRINE_ERROR_UNREACHABLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int
+call_after_cut(struct brine *brine, const struct brine_request *request, int result)
+{
+	if (!changes_something(request) || !says_undone(result))
+		return result;
+	return handle_fail(
+		brine, BRINE_ERROR_CUT_OFF,
+		"the connection to %s broke before the answer, which may have been that it "
+		"is done; sent again it was not done: %s",
+		brine->place.path, brine_error_text(-result));
+}
+
 /* The put of a lease was sent twice: that the second one found the token old may be the first one's work. */
 static int
 explain_twice(struct brine *brine)
@@ -157,11 +185,8 @@ ask_again(struct brine *brine, const struct brine_request *request, bool streame
 		named.namespace_name = brine->namespace_name;
 	do {
 		error = call_attempt(brine, &named, streamed, &reply);
-		if (error && error != -BRINE_ERROR_INTERRUPTED && cut &&
-		    changes_something(&named))
-			return cut; /* it may have been done: "unreachable" would deny that */
 		if (error)
-			return error;
+			return cut ? call_after_cut(brine, &named, error) : error;
 		if (reply.result == -BRINE_ERROR_CUT_OFF)
 			cut = reply.result;
 		more = link_may_repeat(&reply) ? once_more(brine, &reply, ++sent) : 0;
@@ -170,6 +195,8 @@ ask_again(struct brine *brine, const struct brine_request *request, bool streame
 		return more;
 	if (cut && reply.result == -BRINE_ERROR_OLD_TOKEN)
 		reply.result = explain_twice(brine);
+	else if (cut)
+		reply.result = call_after_cut(brine, &named, reply.result);
 	*ret_reply = reply;
 	return reply.result;
 }

@@ -15,6 +15,10 @@ int call_request(struct brine *brine, const struct brine_request *request, bool 
 int call_attempt(struct brine *brine, const struct brine_request *request, bool streamed,
 		 struct brine_reply *ret_reply);
 
+/* What the request comes to after this result of its last sending, when the connection broke under an earlier one: that
+ * nothing was done the last time says nothing of the first. */
+int call_after_cut(struct brine *brine, const struct brine_request *request, int result);
+
 /* What the handle holds after this answer. */
 void call_note(struct brine *brine, const struct brine_request *request,
 	       const struct brine_reply *reply);

@@ -1,8 +1,8 @@
 /* many.c - many requests in flight on one connection. Owns nothing. One thread at a time.
  *
  * Runs of small ones that are alike go as one frame; what is left of them, and all others, go by themselves, one
- * behind the other. While it works, ret_replies[i].result says where request i stands, and `again` how often it was
- * sent by itself. */
+ * behind the other. While it works, ret_replies[i].result says where request i stands, `again` how often it was sent by
+ * itself, and `detail` whether the connection broke under it. */
 #include "client/many.h"
 
 #include <limits.h>
@@ -69,14 +69,26 @@ queue(struct many *many, size_t index)
 		brine, brine_wire_request(brine->wire, &request, index, handle_now_ms()));
 }
 
+/* What the request comes to, all its sendings taken together. */
+static int
+final(const struct many *many, size_t index, int result)
+{
+	if (!many->replies[index].detail)
+		return result;
+	return call_after_cut(many->brine, &many->requests[index], result);
+}
+
 static void
 settle(struct many *many, const struct brine_reply *reply)
 {
+	int result = final(many, reply->token, reply->result);
+
 	many->replies[reply->token] = *reply;
+	many->replies[reply->token].result = result;
 	many->done++;
-	if (!is_lost(reply->result))
+	if (!is_lost(result))
 		return;
-	many->lost = reply->result;
+	many->lost = result;
 	if (many->requests[reply->token].token)
 		held_forget(&many->brine->held, many->requests[reply->token].token);
 }
@@ -123,8 +135,11 @@ take(struct many *many, struct brine_reply *reply)
 		return;
 	}
 	/* Still waiting: the next round sends it again, perhaps without what the daemon does not know. */
-	if (link_may_repeat(reply) && *sends < SENDS_MAX)
+	if (link_may_repeat(reply) && *sends < SENDS_MAX) {
+		many->replies[reply->token].detail |=
+			reply->result == -BRINE_ERROR_CUT_OFF;
 		return;
+	}
 	if (reply->result == -BRINE_ERROR_UNSUPPORTED && reply->again &&
 	    *sends < LACKS_MAX)
 		return;
@@ -164,7 +179,7 @@ fail_rest(struct many *many, int error)
 		if (many->replies[i].result == WAITING)
 			many->replies[i] =
 				(struct brine_reply){ .token = i,
-						      .result = error,
+						      .result = final(many, i, error),
 						      .again = many->replies[i].again ==
 							       0 };
 }

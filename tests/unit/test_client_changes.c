@@ -335,6 +335,59 @@ a_publication_that_was_sent_twice_and_found_its_token_old_may_have_been_stored(
 	fake_stop(&fake);
 }
 
+static enum fake_does
+cuts_then_is_busy(struct fake *fake, const struct fake_request *request)
+{
+	if (request->frame.kind == COMMAND_HELLO)
+		return FAKE_ANSWERS;
+	if (atomic_fetch_add(&fake->stage, 1) == 0)
+		return FAKE_CLOSES;
+	fake_error(request, ERROR_BUSY);
+	return FAKE_DOES_NOT;
+}
+
+static enum fake_does
+cuts_then_hears_nothing(struct fake *fake, const struct fake_request *request)
+{
+	(void)request;
+	return atomic_fetch_add(&fake->stage, 1) == 0 ? FAKE_ANSWERS : FAKE_CLOSES;
+}
+
+/* The first sending may have been carried out. */
+static void
+a_change_that_was_not_done_when_it_was_sent_again_may_have_been_done_before(void **state)
+{
+	static fake_hook *const hooks[] = { cuts_then_is_busy, cuts_then_hears_nothing };
+	static char value[3 << 20]; /* it is not sent whole before the daemon closes */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++) {
+		struct brine_request request = { .command = BRINE_PUT,
+						 .key = "k",
+						 .key_len = 1,
+						 .value = value,
+						 .value_len = sizeof(value) };
+		struct brine_reply reply;
+		struct sent sent;
+		struct fake fake;
+		struct brine *brine;
+
+		start(&fake, &sent, hooks[i]);
+		fake.hook_hello = true;
+		brine = open_at(fake.path);
+		assert_int_equal(
+			brine_put(brine, "k", 1, value, sizeof(value), NULL, NULL),
+			-BRINE_ERROR_CUT_OFF);
+		brine_close(&brine);
+		atomic_store(&fake.stage, 0);
+		brine = open_at(fake.path);
+		brine_many(brine, &request, 1, &reply);
+		assert_int_equal(reply.result, -BRINE_ERROR_CUT_OFF);
+		brine_close(&brine);
+		fake_stop(&fake);
+	}
+}
+
 /* ---- an older daemon */
 
 /* Knows what the first release knew, names the field that it does not know, and counts how often it had to. */
@@ -538,6 +591,8 @@ main(void)
 		cmocka_unit_test(a_put_carries_its_tags_and_its_stale_window),
 		cmocka_unit_test(a_take_gives_the_value_that_was_there),
 		cmocka_unit_test(a_get_that_takes_stale_values_says_so),
+		cmocka_unit_test(
+			a_change_that_was_not_done_when_it_was_sent_again_may_have_been_done_before),
 		cmocka_unit_test(only_what_does_no_harm_is_sent_twice),
 		cmocka_unit_test(
 			a_publication_that_was_sent_twice_and_found_its_token_old_may_have_been_stored),
