@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import struct
+import threading
 import time
 import traceback
 
@@ -66,8 +67,11 @@ def place(folder):
 
 
 def release_of(handle):
-    daemon = BrineDaemon()
-    assert handle.ping(byref(daemon)) == 0, handle.message()
+    daemon, until, never = BrineDaemon(), time.monotonic() + harness.DEADLINE, threading.Event()
+    while handle.ping(byref(daemon)) != 0:
+        # A client waits a second at most for one that is being started, which a busy machine may take longer for.
+        assert "does not answer yet" in handle.message() and time.monotonic() < until, handle.message()
+        never.wait(0.01)
     return daemon.release
 
 
