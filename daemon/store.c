@@ -279,3 +279,59 @@ store_preallocate(struct store *store, uint64_t bytes)
 	return errno == ENOSPC ? STORE_DISK_FULL
 			       : STORE_MISS; /* not every file system can */
 }
+
+/* A record of the list: how many, and so many page numbers, falling. It may have room for more. */
+static bool
+free_record_sound(MDB_val record, uint64_t last_page)
+{
+	const uint8_t *at = record.mv_data;
+	uint64_t count, before = last_page + 1;
+
+	if (record.mv_size < sizeof(count) || record.mv_size % sizeof(count))
+		return false;
+	memcpy(&count, at, sizeof(count));
+	if (count > record.mv_size / sizeof(count) - 1)
+		return false;
+	for (uint64_t i = 1; i <= count; i++) {
+		uint64_t page;
+
+		memcpy(&page, at + i * sizeof(page), sizeof(page));
+		if (page < 2 || page >= before)
+			return false;
+		before = page;
+	}
+	return true;
+}
+
+static int
+walk_free(MDB_txn *txn, uint64_t last_page)
+{
+	MDB_cursor *cursor;
+	MDB_val key, record;
+	int code = mdb_cursor_open(txn, 0, &cursor);
+
+	if (code)
+		return code;
+	while ((code = mdb_cursor_get(cursor, &key, &record, MDB_NEXT)) == 0 &&
+	       free_record_sound(record, last_page))
+		;
+	mdb_cursor_close(cursor);
+	if (code == 0)
+		return MDB_CORRUPTED;
+	return code == MDB_NOTFOUND ? 0 : code;
+}
+
+int
+store_check_free(struct store *store)
+{
+	MDB_envinfo info;
+	MDB_txn *txn;
+	int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+
+	if (code)
+		return store_result(code);
+	mdb_env_info(store->env, &info);
+	code = walk_free(txn, info.me_last_pgno);
+	mdb_txn_abort(txn);
+	return store_result(code);
+}

@@ -61,6 +61,9 @@ uint64_t store_file_size(const struct store *store);
 bool store_present(const struct store *store);
 /* Reserves disk blocks for `bytes` beyond the file's end, so that deletions still work on a full disk. */
 int store_preallocate(struct store *store, uint64_t bytes);
+/* Is LMDB's list of free pages as LMDB writes it? STORE_HIT, STORE_DAMAGED, or an error that kept it from being
+ * known. */
+int store_check_free(struct store *store);
 /* The words for a result, with the cause where the library gave one. Static storage. */
 const char *store_why(int result);
 

@@ -150,6 +150,14 @@ fail(struct writer *writer, int why)
 	}
 }
 
+/* LMDB believes its list of free pages, and asks for as much memory as a broken one says: trying again would never
+ * help, nor would a restart. */
+static bool
+asks_too_much(struct writer *writer, int why)
+{
+	return why == STORE_NO_MEMORY && store_check_free(writer->store) == STORE_DAMAGED;
+}
+
 /* What writer_commit() returns; an error was dealt with. */
 static int
 commit(struct writer *writer, bool with_changes)
@@ -157,7 +165,7 @@ commit(struct writer *writer, bool with_changes)
 	int done = writer_commit(writer, with_changes);
 
 	if (done < 0)
-		fail(writer, done);
+		fail(writer, asks_too_much(writer, done) ? STORE_DAMAGED : done);
 	return done;
 }
 

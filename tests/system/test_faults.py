@@ -349,6 +349,47 @@ def wrong_bytes(daemon, data, chance, start, where):
     assert get(comes_back(daemon)[0], b"after") == b"after"
 
 
+def free_records(path):
+    """Where LMDB's records of free pages begin in the file: each is a count and so many page numbers."""
+    file = path.read_bytes()
+    metas = [4096 * page + 40 for page in (0, 1)]  # its tables' figures: that of free pages first
+    newest = max(metas, key=lambda at: struct.unpack_from("<Q", file, at + 104)[0])
+    page, = struct.unpack_from("<Q", file, newest + 40)
+    assert struct.unpack_from("<H", file, newest + 6)[0] == 1, "a tree of one page"
+    lower, = struct.unpack_from("<H", file, 4096 * page + 12)
+    for at in struct.unpack_from(f"<{(lower - 16) // 2}H", file, 4096 * page + 16):
+        flags, key_size = struct.unpack_from("<HH", file, 4096 * page + at + 4)
+        data = 4096 * page + at + 8 + key_size
+        yield struct.unpack_from("<Q", file, data)[0] * 4096 + 16 if flags & 1 else data
+
+
+def test_a_broken_list_of_free_pages_is_found_damaged_and_not_taken_for_a_lack_of_memory(tmp_path):
+    with daemon_at(tmp_path) as daemon:
+        peer = daemon.peer()
+        for number in range(1000):
+            assert put(peer, b"key-%d" % (number % 300), value_of(number, 1000)) is None
+        assert peer.ask("SYNC").kind == wire.REPLY
+        daemon.close_peers()
+        daemon.process.terminate()
+        daemon.process.wait(HUNG)
+        places = list(free_records(tmp_path / "v1/data.mdb"))
+        assert places
+        with open(tmp_path / "v1/data.mdb", "r+b") as file:
+            for at in places:
+                file.seek(at)
+                file.write(struct.pack("<Q", 0x80000001))
+        daemon.restart()
+
+        def stored():
+            with contextlib.closing(comes_back(daemon)[0]) as peer:
+                try:
+                    return put(peer, b"after", b"after", ACK=DISK) is None
+                except (OSError, EOFError, AssertionError):
+                    return False
+        until(stored, f"puts go on; {daemon.said()}")
+        assert "damaged" in daemon.said() and "moved aside" in daemon.said()
+
+
 def test_a_store_of_another_release_beside_ours_is_said_and_counts_towards_the_limit(tmp_path):
     (tmp_path / "v2").mkdir()
     (tmp_path / "v2/data").write_bytes(b"x" * (20 << 20))
