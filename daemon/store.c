@@ -60,6 +60,10 @@ store_error(int code)
 	case MDB_INCOMPATIBLE:
 	case MDB_BAD_DBI:
 	case MDB_BAD_TXN: /* it met one of these before */
+	/* What we ask for is never wrong in this way: then the tree is, a page too full or a branch of itself. */
+	case MDB_CURSOR_FULL:
+	case MDB_PAGE_FULL:
+	case MDB_BAD_VALSIZE:
 		return STORE_DAMAGED;
 	default:
 		log_error("store: LMDB says: %s", mdb_strerror(code));

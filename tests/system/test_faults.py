@@ -349,17 +349,26 @@ def wrong_bytes(daemon, data, chance, start, where):
     assert get(comes_back(daemon)[0], b"after") == b"after"
 
 
+def tree(file, number):
+    """Root page and depth of one of LMDB's own two tables: of free pages, of everything."""
+    metas = [4096 * page + 40 for page in (0, 1)]
+    newest = max(metas, key=lambda at: struct.unpack_from("<Q", file, at + 104)[0]) + 48 * number
+    return struct.unpack_from("<Q", file, newest + 40)[0], struct.unpack_from("<H", file, newest + 6)[0]
+
+
+def nodes(file, page):
+    lower, = struct.unpack_from("<H", file, 4096 * page + 12)
+    return [4096 * page + at for at in struct.unpack_from(f"<{(lower - 16) // 2}H", file, 4096 * page + 16)]
+
+
 def free_records(path):
     """Where LMDB's records of free pages begin in the file: each is a count and so many page numbers."""
     file = path.read_bytes()
-    metas = [4096 * page + 40 for page in (0, 1)]  # its tables' figures: that of free pages first
-    newest = max(metas, key=lambda at: struct.unpack_from("<Q", file, at + 104)[0])
-    page, = struct.unpack_from("<Q", file, newest + 40)
-    assert struct.unpack_from("<H", file, newest + 6)[0] == 1, "a tree of one page"
-    lower, = struct.unpack_from("<H", file, 4096 * page + 12)
-    for at in struct.unpack_from(f"<{(lower - 16) // 2}H", file, 4096 * page + 16):
-        flags, key_size = struct.unpack_from("<HH", file, 4096 * page + at + 4)
-        data = 4096 * page + at + 8 + key_size
+    page, depth = tree(file, 0)
+    assert depth == 1
+    for at in nodes(file, page):
+        flags, key_size = struct.unpack_from("<HH", file, at + 4)
+        data = at + 8 + key_size
         yield struct.unpack_from("<Q", file, data)[0] * 4096 + 16 if flags & 1 else data
 
 
@@ -388,6 +397,25 @@ def test_a_broken_list_of_free_pages_is_found_damaged_and_not_taken_for_a_lack_o
                     return False
         until(stored, f"puts go on; {daemon.said()}")
         assert "damaged" in daemon.said() and "moved aside" in daemon.said()
+
+
+def test_a_tree_that_is_a_branch_of_itself_is_found_damaged_and_not_met_again_at_every_start(tmp_path):
+    with daemon_at(tmp_path) as daemon:
+        peer = daemon.peer()
+        for number in range(1000):
+            assert put(peer, b"key-%d" % number, value_of(number, 1000)) is None
+        daemon.close_peers()
+        daemon.process.terminate()
+        daemon.process.wait(HUNG)
+        file = bytearray((tmp_path / "v1/data.mdb").read_bytes())
+        root, depth = tree(file, 1)
+        assert depth > 1
+        for at in nodes(file, root):
+            struct.pack_into("<HHH", file, at, root & 0xffff, root >> 16, 0)
+        (tmp_path / "v1/data.mdb").write_bytes(file)
+        daemon.restart()
+        assert put(daemon.peer(), b"after", b"after", ACK=DISK) is None
+        assert "moved aside" in daemon.said()
 
 
 def test_a_store_of_another_release_beside_ours_is_said_and_counts_towards_the_limit(tmp_path):
