@@ -128,6 +128,9 @@ link_ready(struct brine *brine)
 static int
 lose(struct brine *brine, int error)
 {
+	/* Where a child of this process has the socket as well, closing it tells the daemon nothing: what was given up
+	 * might then be done at any time later. */
+	shutdown(brine->fd, SHUT_RDWR);
 	brine_wire_cut(brine->wire);
 	return error;
 }

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -546,6 +547,45 @@ a_forked_child_leaves_the_connection_to_its_parent(void **state)
 	fake_stop(&fake);
 }
 
+/* Keeps a hand on the connection of what it does not answer. */
+static enum fake_does
+silent_but_to_ping(struct fake *fake, const struct fake_request *request)
+{
+	if (request->frame.kind == COMMAND_PING)
+		return FAKE_ANSWERS;
+	atomic_store(&fake->stage, dup(request->conn->fd));
+	return FAKE_DOES_NOT;
+}
+
+static void
+a_call_that_is_given_up_is_so_too_where_a_child_still_has_the_socket(void **state)
+{
+	struct brine_value *value;
+	struct pollfd connection = { .fd = -1 };
+	struct fake fake;
+	struct brine *brine;
+	pid_t pid;
+
+	(void)state;
+	fake_start(&fake, NULL, silent_but_to_ping);
+	brine = open_at(fake.path, 100);
+	assert_int_equal(brine_ping(brine, NULL), 0);
+	pid = fork();
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(brine_get(brine, "k", 1, NULL, &value), -BRINE_ERROR_TIMED_OUT);
+	connection.fd = atomic_load(&fake.stage);
+	poll(&connection, 1, 10000);
+	kill(pid, SIGKILL);
+	assert_true(connection.revents & POLLHUP);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(connection.fd);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
 static void
 a_changed_effective_uid_gets_a_connection_of_its_own(void **state)
 {
@@ -806,6 +846,8 @@ main(void)
 			a_daemon_that_leaves_and_leaves_costs_one_timeout_and_then_nothing_for_a_while),
 		cmocka_unit_test(a_restarted_daemon_is_found_again_without_an_error),
 		cmocka_unit_test(a_forked_child_leaves_the_connection_to_its_parent),
+		cmocka_unit_test(
+			a_call_that_is_given_up_is_so_too_where_a_child_still_has_the_socket),
 		cmocka_unit_test(a_changed_effective_uid_gets_a_connection_of_its_own),
 		cmocka_unit_test(
 			a_strangers_daemon_is_not_trusted_unless_the_option_says_so),
