@@ -167,7 +167,7 @@ begin_batch(struct writer *writer, struct batch *batch)
 		.objects = { .ledger = writer->ledger,
 			     .now_ms = clock_now_ms(),
 			     .listed_pages = writer->listed_pages,
-			     .small_only = room_small_only(&writer->room) },
+			     .small_only = room_file_full(&writer->room) },
 	};
 }
 
@@ -204,6 +204,7 @@ settle(struct writer *writer, struct batch *batch, uint64_t txn)
 	uint64_t now_ns = clock_mono_ns(), took_ns = now_ns - batch->began_ns;
 	uint64_t pages = batch_pages(writer, batch) + 1;
 
+	writer->txn = txn;
 	ledger_committed(writer->ledger);
 	arrivals_committed(&writer->arrivals);
 	writer->listed_pages = batch->objects.listed_pages;

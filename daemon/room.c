@@ -62,7 +62,7 @@ room_enough(const struct room *room)
 }
 
 bool
-room_small_only(const struct room *room)
+room_file_full(const struct room *room)
 {
 	return store_file_size(room->store) >=
 	       limit_pages(&room->limit) * PAGE_SIZE_BYTES;

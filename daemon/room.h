@@ -49,8 +49,8 @@ bool room_look(struct room *room, const struct room_settings *settings, uint64_t
 /* May more be stored, or must something be freed first? */
 bool room_enough(const struct room *room);
 
-/* Runs of pages would make the file longer than the limit: only single ones are taken then. */
-bool room_small_only(const struct room *room);
+/* The file has all the pages that it may have. Runs of pages would make it longer, so only single ones are taken then. */
+bool room_file_full(const struct room *room);
 
 /* Evicts until what is in use, less what is on its way out, is within the target; at most so many
  * objects as suit a commit of `changes`. */

@@ -1,12 +1,15 @@
 /* snapshot.c - reading: one committed state of the tables. Owns its transaction and cursors.
  * The thread that made it, which may be any. */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "daemon/store_lmdb.h"
 
 struct snapshot {
 	struct store *store;
-	MDB_txn *txn; /* NULL before the first use; reset between uses */
+	struct snapshot *next;
+	_Atomic uint64_t sees; /* the number of what is held; UINT64_MAX: nothing is */
+	MDB_txn *txn;          /* NULL before the first use; reset between uses */
 	MDB_cursor *cursors[STORE_TABLES];
 	bool cursor_fresh[STORE_TABLES]; /* renewed since the snapshot was taken */
 	bool held;
@@ -20,8 +23,40 @@ snapshot_new(struct store *store, struct snapshot **ret_snapshot)
 	if (!snapshot)
 		return STORE_FAILED;
 	snapshot->store = store;
+	snapshot->sees = UINT64_MAX;
+	pthread_mutex_lock(&store->mutex);
+	snapshot->next = store->snapshots;
+	store->snapshots = snapshot;
+	pthread_mutex_unlock(&store->mutex);
 	*ret_snapshot = snapshot;
 	return STORE_HIT;
+}
+
+static void
+leave_list(struct snapshot *snapshot)
+{
+	struct snapshot **at = &snapshot->store->snapshots;
+
+	pthread_mutex_lock(&snapshot->store->mutex);
+	while (*at != snapshot)
+		at = &(*at)->next;
+	*at = snapshot->next;
+	pthread_mutex_unlock(&snapshot->store->mutex);
+}
+
+uint64_t
+store_oldest_seen(struct store *store)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	pthread_mutex_lock(&store->mutex);
+	for (struct snapshot *at = store->snapshots; at; at = at->next) {
+		uint64_t sees = atomic_load_explicit(&at->sees, memory_order_relaxed);
+
+		oldest = sees < oldest ? sees : oldest;
+	}
+	pthread_mutex_unlock(&store->mutex);
+	return oldest;
 }
 
 void
@@ -29,6 +64,7 @@ snapshot_free(struct snapshot **snapshot)
 {
 	if (!*snapshot)
 		return;
+	leave_list(*snapshot);
 	for (int i = 0; i < STORE_TABLES; i++)
 		if ((*snapshot)->cursors[i])
 			mdb_cursor_close((*snapshot)->cursors[i]);
@@ -52,6 +88,8 @@ snapshot_take(struct snapshot *snapshot)
 	if (code)
 		return store_result(code);
 	snapshot->held = true;
+	atomic_store_explicit(&snapshot->sees, mdb_txn_id(snapshot->txn),
+			      memory_order_relaxed);
 	memset(snapshot->cursor_fresh, 0, sizeof(snapshot->cursor_fresh));
 	return STORE_HIT;
 }
@@ -62,6 +100,7 @@ snapshot_release(struct snapshot *snapshot)
 	if (!snapshot->held)
 		return;
 	mdb_txn_reset(snapshot->txn);
+	atomic_store_explicit(&snapshot->sees, UINT64_MAX, memory_order_relaxed);
 	snapshot->held = false;
 }
 

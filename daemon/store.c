@@ -185,6 +185,8 @@ store_open(const char *dir, uint64_t map_size, struct store **ret_store,
 	struct store *store = calloc(1, sizeof(*store));
 	int code = ENOMEM;
 
+	if (store)
+		pthread_mutex_init(&store->mutex, NULL);
 	if (store && snprintf(store->file, sizeof(store->file), "%s%s", dir, STORE_FILE) <
 			     (int)sizeof(store->file)) {
 		snprintf(store->dir, sizeof(store->dir), "%s", dir);
@@ -207,6 +209,7 @@ store_close(struct store **store)
 		return;
 	if ((*store)->env)
 		mdb_env_close((*store)->env);
+	pthread_mutex_destroy(&(*store)->mutex);
 	explicit_bzero((*store)->secret, sizeof((*store)->secret));
 	free(*store);
 	*store = NULL;

@@ -89,6 +89,10 @@ int snapshot_seek(struct snapshot *snapshot, enum store_table table, struct slic
 int snapshot_next(struct snapshot *snapshot, enum store_table table,
 		  struct slice *ret_key, struct slice *ret_value);
 
+/* Of the snapshots that are held, the transaction that the oldest sees; UINT64_MAX: none is held. May miss one that is
+ * being taken. Any thread. */
+uint64_t store_oldest_seen(struct store *store);
+
 /* ---- writing ---- */
 
 struct write;

@@ -3,6 +3,7 @@
 #define DAEMON_STORE_LMDB_H
 
 #include <lmdb.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "daemon/store.h"
@@ -16,6 +17,8 @@ struct store {
 	char dir[STORE_PATH_MAX];
 	char file[STORE_PATH_MAX];
 	uint8_t secret[STORE_SECRET_SIZE];
+	pthread_mutex_t mutex;      /* of the list */
+	struct snapshot *snapshots; /* all of them */
 };
 
 /* The STORE_ result for an error of LMDB or of the system; logs what has none. code is not 0. */

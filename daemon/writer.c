@@ -181,6 +181,21 @@ name_held(struct writer *writer)
 		mailbox_name_held(&writer->mailbox, reclaim->held, reclaim->held_count);
 }
 
+/* What a commit frees is used by those after it, but not while an older snapshot is held. Where the file has all the
+ * pages that it may have, it would grow beyond its limit by each commit that does not wait, and never shrink. */
+static bool
+outruns_readers(struct writer *writer)
+{
+	uint64_t oldest = store_oldest_seen(writer->store);
+
+	if (oldest >= writer->txn || writer->txn - oldest < LIMIT_COMMITS_AHEAD - 1 ||
+	    !room_file_full(&writer->room) || writer->stalls >= STALLS_MAX)
+		return false;
+	writer->stalls++;
+	COUNT(reader_waits, 1);
+	return true;
+}
+
 /* One round. Returns how long to wait before the next. */
 static uint64_t
 turn(struct writer *writer)
@@ -189,6 +204,8 @@ turn(struct writer *writer)
 	int done;
 
 	look_around(writer);
+	if (outruns_readers(writer))
+		return STALL_NS;
 	if (full || (!room_enough(&writer->room) && writer->stalls < STALLS_MAX)) {
 		done = commit(writer, false);
 		if (done == STORE_DISK_FULL || done == STORE_NO_MEMORY)
@@ -264,7 +281,7 @@ writer_start(struct store *store, struct ledger *ledger, const struct recency *r
 	room_init(&writer->room, store, path, root, settings, progress->clock);
 	pace_init(&writer->pace, limit_commit_pages(&writer->room.limit));
 	SHOW(batch_pages, pace_pages(&writer->pace));
-	writer->start_txn = txn;
+	writer->start_txn = writer->txn = txn;
 	writer->pinned = calloc(MAILBOX_PINS_MAX, sizeof(uint64_t));
 	if (mailbox_init(&writer->mailbox, settings, txn, wake_fd) || !writer->pinned ||
 	    pthread_create(&writer->thread, NULL, run, writer)) {

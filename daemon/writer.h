@@ -33,6 +33,8 @@ struct writer_counts {
 	_Atomic uint64_t expired;
 	_Atomic uint64_t invalidated; /* their room is back */
 	_Atomic uint64_t reclaimed_pages;
+	_Atomic uint64_t
+		reader_waits; /* times that a commit waited for an old snapshot to go */
 	_Atomic uint64_t map_full;
 	_Atomic uint64_t disk_full;
 	_Atomic uint64_t used_pages;

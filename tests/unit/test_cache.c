@@ -1,10 +1,12 @@
 /* test_cache.c - the engine from its front door: what is put is got, after every kind of interruption. */
 #include "tests/unit/engine.h"
 
+#include <sched.h>
 #include <sys/stat.h>
 
 #include "daemon/cache_core.h"
 #include "daemon/datadir.h"
+#include "daemon/writer_core.h"
 
 static uint8_t *
 make_value(size_t len, unsigned seed)
@@ -467,6 +469,66 @@ a_full_store_evicts_and_stays_within_its_limit(void **state)
 	engine_close(&engine);
 }
 
+/* So full that the file has every page that it may have. */
+static void
+fill_the_file(struct engine *engine, const uint8_t *value)
+{
+	char key[32];
+
+	for (int i = 0;
+	     i < 4000 &&
+	     store_file_size(engine->cache->store) <
+		     limit_pages(&engine->cache->writer->room.limit) * PAGE_SIZE_BYTES;
+	     i++) {
+		snprintf(key, sizeof(key), "fill-%d", i);
+		while (!cache_admits(engine->cache, engine->payer, 65497))
+			engine_step(engine);
+		assert_int_equal(engine_put(engine, key, value, 65497), ANSWER_DONE);
+	}
+	engine_sync(engine);
+	assert_true(room_file_full(&engine->cache->writer->room));
+}
+
+/* What somebody looks at cannot be used again. A full file would grow instead, by all that is committed meanwhile. */
+static void
+a_full_file_waits_for_who_still_looks_at_an_old_state(void **state)
+{
+	struct engine engine;
+	struct put put = { .target = engine_target("k"),
+			   .ttl_ms = TTL_NEVER,
+			   .ack = ACK_DISK };
+	struct later later = { .answered = engine_answered, .arg = &engine };
+	uint8_t *value = make_value(100000, 5);
+	const struct writer_counts *counts;
+	struct snapshot *old;
+	struct answer answer;
+	(void)state;
+
+	engine_open_with(&engine, 64 << 20);
+	put.payer = engine.payer;
+	fill_the_file(&engine, value);
+	counts = writer_counts(engine.cache->writer);
+	assert_int_equal(snapshot_new(engine.cache->store, &old), STORE_HIT);
+	assert_int_equal(snapshot_take(old), STORE_HIT);
+	assert_int_equal(store_oldest_seen(engine.cache->store), snapshot_txn(old));
+	for (int i = 0; i < 3 && !counts->reader_waits; i++)
+		assert_int_equal(engine_put_as(&engine, &put, "x", 1), ANSWER_DONE);
+	engine.answered = false;
+	cache_turn_begin(engine.cache);
+	assert_int_equal(cache_put(engine.cache, &put, slice_text("y"), &later, &answer),
+			 CACHE_LATER);
+	cache_turn_end(engine.cache);
+	while (!atomic_load(&counts->reader_waits))
+		sched_yield();
+	snapshot_free(&old);
+	while (!engine.answered)
+		engine_step(&engine);
+	assert_int_equal(engine.answer.kind, ANSWER_DONE);
+	assert_int_equal(store_oldest_seen(engine.cache->store), UINT64_MAX);
+	free(value);
+	engine_close(&engine);
+}
+
 static void
 a_damaged_file_is_moved_aside_and_replaced_by_an_empty_one(void **state)
 {
@@ -642,6 +704,7 @@ main(void)
 		cmocka_unit_test(a_value_over_the_limit_is_refused_with_the_limit),
 		cmocka_unit_test(a_store_of_another_release_goes_before_anything_live),
 		cmocka_unit_test(a_full_store_evicts_and_stays_within_its_limit),
+		cmocka_unit_test(a_full_file_waits_for_who_still_looks_at_an_old_state),
 		cmocka_unit_test(
 			a_damaged_file_is_moved_aside_and_replaced_by_an_empty_one),
 		cmocka_unit_test(versions_never_repeat_even_after_the_store_is_replaced),
