@@ -236,6 +236,7 @@ reclaim_flushed(struct objects *objects, unsigned most, unsigned *ret_removed)
 		if (done < 0)
 			return done;
 		usage->gone = true;
+		(*ret_removed)++; /* where nothing else was left, this is what there is to commit */
 	}
 	return STORE_HIT;
 }

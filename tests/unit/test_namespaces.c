@@ -348,6 +348,35 @@ a_lease_that_is_taken_up_again_keeps_its_namespace(void **state)
 	engine_close(&engine);
 }
 
+/* ---- what is left of them ---- */
+
+static void
+one_that_was_flushed_when_it_was_empty_leaves_no_row(void **state)
+{
+	struct engine engine;
+	struct pollfd wake;
+	uint32_t incarnation;
+	int used = STORE_HIT;
+	(void)state;
+
+	open_with_at_most(&engine, 3);
+	assert_int_equal(put_in(&engine, "a", ACK_DISK), ANSWER_DONE);
+	assert_int_equal(delete_in(&engine, "a"), ANSWER_DONE);
+	incarnation =
+		names_find(&engine.cache->names, 1000, slice_text("a"))->incarnation;
+	assert_int_equal(flush_in(&engine, "a", ACK_DISK), ANSWER_DONE);
+	/* Each commit wakes us; where none comes any more, this is how long it is waited for. */
+	for (wake = (struct pollfd){ cache_wake_fd(engine.cache), POLLIN, 0 };
+	     used == STORE_HIT && poll(&wake, 1, 5000) == 1;) {
+		cache_wake(engine.cache);
+		assert_true(core_snapshot(engine.cache) >= 0);
+		used = incarnation_used(engine.cache->snapshot, incarnation);
+		snapshot_release(engine.cache->snapshot);
+	}
+	assert_int_equal(used, STORE_MISS);
+	engine_close(&engine);
+}
+
 /* ---- whose limit it is ---- */
 
 static void
@@ -405,6 +434,7 @@ main(void)
 			one_that_somebody_computes_for_stays_until_the_lease_is_over),
 		cmocka_unit_test(one_that_somebody_waits_in_stays),
 		cmocka_unit_test(a_lease_that_is_taken_up_again_keeps_its_namespace),
+		cmocka_unit_test(one_that_was_flushed_when_it_was_empty_leaves_no_row),
 		cmocka_unit_test(where_the_daemon_has_too_many_the_uid_is_not_blamed),
 		cmocka_unit_test(
 			where_the_daemon_has_too_many_an_empty_one_of_anybody_goes),
