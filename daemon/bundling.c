@@ -224,7 +224,8 @@ cache_bundle(struct cache *cache, struct bundle **bundle, const struct later *la
 		cache->max_value < CACHE_PART_MAX ? cache->max_value : CACHE_PART_MAX;
 
 	*bundle = NULL;
-	payer_hold(op.bundle->payer); /* bundle_free() releases it, whoever has it by then */
+	payer_hold(
+		op.bundle->payer); /* bundle_free() releases it, whoever has it by then */
 	for (size_t i = 0; i < op.bundle->count; i++) {
 		if (op.bundle->items[i].value.len <= value_max)
 			continue;

@@ -34,7 +34,7 @@ struct writer {
 	struct progress progress;
 	uint64_t listed_pages;
 	uint64_t start_txn;
-	uint64_t txn; /* the last one */
+	uint64_t txn;     /* the last one */
 	uint64_t *pinned; /* what the loop pinned when the present write began */
 	unsigned stalls;
 	struct writer_counts counts;
