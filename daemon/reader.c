@@ -13,7 +13,7 @@
 #include "proto/bytes.h"
 
 /* Where cores are short, the loop comes before those who copy large values. */
-#define READER_NICE 10
+#define READER_NICE 5
 
 struct readers {
 	struct store *store;
