@@ -10,7 +10,7 @@
 
 /* A line of the file, its newline and NUL included. */
 #define LINE_MAX_READ (CONF_PATH_MAX + 128)
-#define SECTION_MAX_SHOWN 64
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 int
 conf_set(struct conf *conf, const char *assignment, const char *origin,
@@ -40,7 +40,8 @@ struct reading {
 	FILE *stream;
 	const char *name;
 	unsigned line;
-	bool failed; /* error holds why */
+	struct conf_section section; /* that the line is in */
+	bool failed;                 /* error holds why */
 	struct conf_error *error;
 };
 
@@ -54,19 +55,18 @@ refuse_line(struct reading *reading, const char *why)
 	return -1;
 }
 
+/* A line `[...]`. */
 static void
-refuse_section(struct reading *reading, const char *line)
+open_section(struct reading *reading, const char *line)
 {
-	char why[SECTION_MAX_SHOWN + 64];
-	size_t len = strcspn(line, "\r\n");
+	char why[CONF_WHY_MAX];
 
-	snprintf(why, sizeof(why), "unknown section %.*s: this release has no sections",
-		 len < SECTION_MAX_SHOWN ? (int)len : SECTION_MAX_SHOWN, line);
-	refuse_line(reading, why);
+	if (conf_open_section(&reading->conf->tenants, line, &reading->section, why))
+		refuse_line(reading, why);
 }
 
 /* Hands a line to inih (its fgets), which would otherwise cut a long line in two, take an
- * indented line for a part of the one before, and pass over a section that is empty. */
+ * indented line for a part of the one before, and cut the names of sections. */
 static char *
 next_line(char *line, int size, void *arg)
 {
@@ -82,12 +82,14 @@ next_line(char *line, int size, void *arg)
 		return NULL;
 	}
 	blank = strspn(line, " \t");
+	if (reading->line == 1 && strncmp(line, BYTE_ORDER_MARK, 3) == 0)
+		blank = 3;
 	memmove(line, line + blank, len - blank + 1);
 	if (line[0] == '[') {
-		refuse_section(reading, line);
-		return NULL;
+		open_section(reading, line);
+		strcpy(line, "\n");
 	}
-	return line;
+	return reading->failed ? NULL : line;
 }
 
 /* An ini_handler: 1 is success. */
@@ -95,12 +97,17 @@ static int
 on_assignment(void *arg, const char *section, const char *name, const char *value)
 {
 	struct reading *reading = arg;
-	char origin[256];
+	char origin[256], why[CONF_WHY_MAX];
 
-	if (section[0]) /* next_line() lets one through, behind a byte order mark */
-		refuse_section(reading, section);
+	(void)section; /* they are ours */
 	if (reading->failed)
 		return 0;
+	if (reading->section.namespace || reading->section.user) {
+		if (conf_set_in_section(&reading->conf->tenants, &reading->section, name,
+					value, why))
+			refuse_line(reading, why);
+		return !reading->failed;
+	}
 	snprintf(origin, sizeof(origin), "%.200s:%u", reading->name, reading->line);
 	if (conf_set_option(reading->conf, name, value, origin, reading->error))
 		reading->failed = true;

@@ -10,9 +10,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "conf/account.h"
+#include "conf/tenants.h"
+
 #define CONF_PATH_MAX 4096
 /* A value as text, its NUL included. */
 #define CONF_TEXT_MAX CONF_PATH_MAX
+
+/* A group by its name, looked up when it was read. */
+struct conf_group {
+	char name[ACCOUNT_NAME_MAX + 1]; /* "": none */
+	uint32_t gid;
+};
 
 /* One member per option; durations end in _ns, percentages in _percent. */
 struct conf {
@@ -22,6 +31,7 @@ struct conf {
 #define CONF_COUNT(name) unsigned name;
 #define CONF_PATH(name) char name[CONF_PATH_MAX];
 #define CONF_LEVEL(name) unsigned name;
+#define CONF_GROUP(name) struct conf_group name;
 #define O(name, type, initial, min, max, zero, reload, help) CONF_##type(name)
 #include "conf/options.def"
 #undef O
@@ -31,6 +41,8 @@ struct conf {
 #undef CONF_COUNT
 #undef CONF_PATH
 #undef CONF_LEVEL
+#undef CONF_GROUP
+	struct conf_tenants tenants; /* the sections */
 };
 
 struct conf_error {
@@ -57,7 +69,7 @@ int conf_set(struct conf *conf, const char *assignment, const char *origin,
 int conf_set_option(struct conf *conf, const char *name, const char *value,
 		    const char *origin, struct conf_error *error);
 
-/* Takes every line of a file, the later one winning. It stops at the first error. A missing file
+/* Takes every line of a file, the later one winning, in sections too. It stops at the first error. A missing file
  * is an error. conf_read_folder() takes the *.conf of a folder in the order of their names, and
  * nothing from a folder that is not there; conf_read_stream() is for text from elsewhere. */
 int conf_read_file(struct conf *conf, const char *path, struct conf_error *error);

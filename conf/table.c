@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum type { SIZE, DURATION, PERCENT, COUNT, PATH, LEVEL };
+enum type { SIZE, DURATION, PERCENT, COUNT, PATH, LEVEL, GROUP };
 enum reload { START, LIVE };
 
 struct option {
@@ -24,6 +24,7 @@ struct option {
 #define CONF_COUNT(name) name
 #define CONF_PATH(name) name
 #define CONF_LEVEL(name) name
+#define CONF_GROUP(name) name
 static const struct option options[] = {
 #define O(name, type, initial, min, max, zero, reload, help)                             \
 	{                                                                                \
@@ -49,11 +50,12 @@ static const char *const looks_like[] = {
 	[COUNT] = "a number",
 	[PATH] = "an absolute path",
 	[LEVEL] = "one of error, warning, info, debug",
+	[GROUP] = "a group of this machine",
 };
 
 /* ---- values */
 
-/* All types but PATH are held as a number while they are judged. */
+/* All types but PATH and GROUP are held as a number while they are judged. */
 static int
 parse_number(enum type type, const char *text, uint64_t *ret_number)
 {
@@ -86,6 +88,7 @@ parse_number(enum type type, const char *text, uint64_t *ret_number)
 			}
 		return -1;
 	case PATH:
+	case GROUP:
 		break;
 	}
 	return -1;
@@ -127,7 +130,7 @@ load(const struct option *option, const struct conf *conf)
 static void
 describe_allowed(const struct option *option, char ret_text[static ALLOWED_MAX])
 {
-	if (option->type == PATH || option->type == LEVEL)
+	if (option->type == PATH || option->type == LEVEL || option->type == GROUP)
 		snprintf(ret_text, ALLOWED_MAX, "%s", looks_like[option->type]);
 	else
 		snprintf(ret_text, ALLOWED_MAX, "%s to %s%s%s%s", option->min,
@@ -139,8 +142,11 @@ static void
 format_value(const struct option *option, const struct conf *conf,
 	     char ret_text[static CONF_TEXT_MAX])
 {
-	uint64_t number = option->type == PATH ? 0 : load(option, conf);
+	const void *member = (const char *)conf + option->offset;
+	uint64_t number = 0;
 
+	if (option->type != PATH && option->type != GROUP)
+		number = load(option, conf);
 	switch (option->type) {
 	case SIZE:
 		conf_format_size(number, ret_text);
@@ -156,8 +162,11 @@ format_value(const struct option *option, const struct conf *conf,
 		snprintf(ret_text, CONF_TEXT_MAX, "%s", levels[number]);
 		break;
 	case PATH:
+		snprintf(ret_text, CONF_TEXT_MAX, "%s", (const char *)member);
+		break;
+	case GROUP:
 		snprintf(ret_text, CONF_TEXT_MAX, "%s",
-			 (const char *)conf + option->offset);
+			 ((const struct conf_group *)member)->name);
 		break;
 	}
 }
@@ -262,6 +271,25 @@ set_path(const struct option *option, struct conf *conf, const char *value,
 }
 
 static int
+set_group(const struct option *option, struct conf *conf, const char *value,
+	  const char *origin, struct conf_error *error)
+{
+	struct conf_group *member = (void *)((char *)conf + option->offset);
+	char why[ALLOWED_MAX * 2];
+	uint32_t gid = 0;
+
+	if (value[0] && account_group(value, &gid, why, sizeof(why))) {
+		snprintf(error->text, sizeof(error->text), "%.160s: %s: %s", origin,
+			 option->name, why);
+		return -1;
+	}
+	/* A longer name is no group's. */
+	snprintf(member->name, sizeof(member->name), "%s", value);
+	member->gid = gid;
+	return 0;
+}
+
+static int
 set_value(const struct option *option, struct conf *conf, const char *value,
 	  const char *origin, struct conf_error *error)
 {
@@ -270,6 +298,8 @@ set_value(const struct option *option, struct conf *conf, const char *value,
 
 	if (option->type == PATH)
 		return set_path(option, conf, value, origin, error);
+	if (option->type == GROUP)
+		return set_group(option, conf, value, origin, error);
 	describe_allowed(option, allowed);
 	if (parse_number(option->type, value, &number)) {
 		snprintf(why, sizeof(why), "not %s", looks_like[option->type]);
@@ -313,7 +343,15 @@ int
 conf_check(const struct conf *conf, struct conf_error *error)
 {
 	char value[CONF_NUMBER_MAX], size[CONF_NUMBER_MAX];
+	const char *unusable = conf_find_unusable(&conf->tenants);
 
+	if (unusable) {
+		snprintf(error->text, sizeof(error->text),
+			 "[namespace %s] has neither readers nor writers: nobody could "
+			 "use it",
+			 unusable);
+		return -1;
+	}
 	if (!conf->max_size || conf->max_value <= conf->max_size)
 		return 0;
 	conf_format_size(conf->max_value, value);

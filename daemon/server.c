@@ -269,6 +269,13 @@ on_changed(const struct conf_item *item, void *arg)
 }
 
 static void
+on_section(const char *section, const char *what, void *arg)
+{
+	(void)arg;
+	log_info("%s %s", section, what);
+}
+
+static void
 reload(struct server *server)
 {
 	const struct server_setup *setup = server->setup;
@@ -285,6 +292,7 @@ reload(struct server *server)
 	}
 	log_info("read the configuration again");
 	conf_reload_diff(setup->conf, conf, on_changed, NULL);
+	conf_tenants_diff(&setup->conf->tenants, &conf->tenants, on_section, NULL);
 	*setup->conf = *conf;
 	free(conf);
 	log_set_level((enum log_level)setup->conf->log_level);

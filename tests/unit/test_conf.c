@@ -304,15 +304,233 @@ an_error_in_a_file_names_file_and_line(void **state)
 			    "x.conf:1: data: `\xff' is not an absolute path");
 }
 
+/* ---- sections */
+
 static void
-a_section_is_an_error_even_when_empty(void **state)
+a_section_declares_a_namespace(void **state)
+{
+	static const char text[] = "min_free = 9\n"
+				   "[namespace /models]\n"
+				   "readers = 1000 @100,@7\n"
+				   "writers = root, 1001\n"
+				   "quota = 2G\ndefault_ttl = 30d\nmax_value = 1M\n"
+				   "codecs = json msgpack, 200\nallow_pickle = no\n"
+				   "  [ user 1000 ]\n";
+	static const char user[] = "[user 1000]\nquota=5M\n[user *]\nquota = 1M\n";
+	const struct conf_namespace *models;
+	struct conf conf;
+
+	(void)state;
+	assert_int_equal(read_text(&conf, text, sizeof(text) - 1), -1);
+	assert_non_null(strstr(error.text, "x.conf:10: unknown section [ user 1000 ]"));
+	models = conf_find_namespace(&conf.tenants, "/models", 7);
+	assert_non_null(models);
+	assert_int_equal(models->readers.user_count, 1);
+	assert_int_equal(models->readers.users[0], 1000);
+	assert_int_equal(models->readers.groups, 3);
+	assert_int_equal(conf.tenants.groups[0], 100);
+	assert_int_equal(conf.tenants.groups[1], 7);
+	assert_int_equal(models->writers.user_count, 2);
+	assert_int_equal(models->writers.users[0], 0);
+	assert_int_equal(models->quota, 2048 * MIB);
+	assert_int_equal(models->default_ttl_ns, 30 * 86400 * S);
+	assert_int_equal(models->max_value, MIB);
+	assert_null(conf_find_namespace(&conf.tenants, "/model", 6));
+	assert_int_equal(read_text(&conf, user, sizeof(user) - 1), 0);
+	assert_int_equal(conf_user_quota(&conf.tenants, 1000), 5 * MIB);
+	assert_int_equal(conf_user_quota(&conf.tenants, 1), MIB);
+}
+
+static void
+without_pickle_nothing_is_admitted_that_is_loaded_like_it(void **state)
+{
+	static const char text[] =
+		"[namespace /a]\nreaders=*\nallow_pickle=no\n"
+		"[namespace /b]\nreaders=*\ncodecs=json\n[namespace /c]\nreaders=*\n";
+	struct conf conf;
+	const struct conf_namespace *a, *b, *c;
+
+	(void)state;
+	assert_int_equal(read_text(&conf, text, sizeof(text) - 1), 0);
+	a = conf_find_namespace(&conf.tenants, "/a", 2);
+	b = conf_find_namespace(&conf.tenants, "/b", 2);
+	c = conf_find_namespace(&conf.tenants, "/c", 2);
+	for (uint32_t id = 0; id < 256; id++) {
+		/* whatever the codec's own bits say */
+		uint32_t codec = id + 0x0b030500;
+
+		assert_int_equal(conf_admits(a, codec), id <= 6 && id != 1 && id != 5);
+		assert_int_equal(conf_admits(b, codec), id == 4);
+		assert_true(conf_admits(c, codec));
+	}
+}
+
+static void
+an_error_in_a_section_says_what_is_allowed(void **state)
 {
 	(void)state;
-	assert_file_refused("min_free = 1\n[namespace /models]\n",
-			    "x.conf:2: unknown section [namespace /models]: "
-			    "this release has no sections");
+	assert_file_refused("min_free = 1\n[nonsense x]\n",
+			    "x.conf:2: unknown section [nonsense x]: there are "
+			    "[namespace /NAME] and [user NAME] (or [user *])");
 	assert_file_refused("\xef\xbb\xbf[x]\nmin_free = 1\n",
-			    "x.conf:2: unknown section x: this release has no sections");
+			    "x.conf:1: unknown section [x]: there are "
+			    "[namespace /NAME] and [user NAME] (or [user *])");
+	assert_file_refused(
+		"[namespace models]\n",
+		"x.conf:1: `models' is no name of a shared namespace: it is a / and "
+		"behind it 1 to 63 of A-Z a-z 0-9 _ . - that do not begin with . or -");
+	assert_file_refused("[namespace /a]\nreader = 1\n",
+			    "x.conf:2: a section [namespace /NAME] has no `reader'; it "
+			    "takes readers writers quota default_ttl max_value codecs "
+			    "allow_pickle");
+	assert_file_refused("[namespace /a]\nreaders = no-such-user\n",
+			    "x.conf:2: readers: there is no user `no-such-user' on this "
+			    "machine");
+	assert_file_refused("[namespace /a]\nwriters = 1 @no-such-group\n",
+			    "x.conf:2: writers: there is no group `no-such-group' on "
+			    "this machine");
+	assert_file_refused("[namespace /a]\nquota = 1K\n",
+			    "x.conf:2: quota: `1K': allowed is 1M to 64T, or 0 "
+			    "(max_size)");
+	assert_file_refused("[namespace /a]\ndefault_ttl = 1us\n",
+			    "x.conf:2: default_ttl: `1us': allowed is 1ms to 36500d, or "
+			    "0 (never)");
+	assert_file_refused("[namespace /a]\nallow_pickle = maybe\n",
+			    "x.conf:2: allow_pickle: `maybe': allowed is yes or no");
+	assert_file_refused("[namespace /a]\ncodecs = json marshal\n",
+			    "x.conf:2: codecs: `json marshal': allowed is bytes, pickle, "
+			    "text, msgpack, json, cloudpickle, integer, or numbers up to "
+			    "255");
+	assert_file_refused("[user no-such-user]\n",
+			    "x.conf:1: there is no user `no-such-user' on this machine");
+	assert_file_refused("[user 4294967295]\n",
+			    "x.conf:1: there is no user `4294967295' on this machine");
+	assert_refused("admin_group=no-such-group",
+		       "--set: admin_group: there is no group `no-such-group' on this "
+		       "machine");
+}
+
+static void
+names_of_sections_have_their_bounds(void **state)
+{
+	static const char *const names[] = {
+		"/",
+		"/.a",
+		"/-a",
+		"//a",
+		"/a/b",
+		"/a]b",
+		"/a b",
+		"a",
+		"/\xff",
+		"/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		"xxxxxxxxxxxxxxxxxxx"
+	};
+	struct conf_section section;
+	struct conf conf;
+	char why[CONF_WHY_MAX], line[512];
+
+	(void)state;
+	conf_defaults(&conf);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(line, sizeof(line), "[namespace %s]\n", names[i]);
+		assert_int_equal(conf_open_section(&conf.tenants, line, &section, why),
+				 -1);
+	}
+	snprintf(line, sizeof(line), "[namespace %.64s]\n", names[9]);
+	assert_int_equal(conf_open_section(&conf.tenants, line, &section, why), 0);
+	assert_int_equal(strlen(conf.tenants.namespaces[0].name), 64);
+}
+
+static void
+there_are_only_so_many_of_everything(void **state)
+{
+	static char text[1 << 16];
+	struct conf conf;
+	size_t len = 0;
+
+	(void)state;
+	for (int i = 0; i <= CONF_NAMESPACES_MAX; i++)
+		len += (size_t)sprintf(text + len, "[namespace /n%d]\nreaders=*\n", i);
+	assert_int_equal(read_text(&conf, text, len), -1);
+	assert_non_null(strstr(error.text, "more than 256 shared namespaces"));
+	len = (size_t)sprintf(text, "[namespace /a]\nreaders =");
+	for (int i = 0; i <= CONF_MEMBERS_MAX; i++)
+		len += (size_t)sprintf(text + len, " %d", i);
+	assert_int_equal(read_text(&conf, text, len), -1);
+	assert_non_null(strstr(error.text, "more than 64 users in one list"));
+	len = (size_t)sprintf(text, "[namespace /a]\nreaders =");
+	for (int i = 0; i <= CONF_GROUPS_MAX; i++)
+		len += (size_t)sprintf(text + len, " @%d", i);
+	assert_int_equal(read_text(&conf, text, len), -1);
+	assert_non_null(strstr(error.text, "more than 64 groups in all sections"));
+	len = 0;
+	for (int i = 0; i <= CONF_USERS_MAX; i++)
+		len += (size_t)sprintf(text + len, "[user %d]\n", i);
+	assert_int_equal(read_text(&conf, text, len), -1);
+	assert_non_null(strstr(error.text, "more than 1024 users with a section"));
+}
+
+static void
+a_namespace_that_nobody_could_use_is_an_error(void **state)
+{
+	static const char text[] = "[namespace /a]\nquota = 1M\n";
+	struct conf conf;
+
+	(void)state;
+	assert_int_equal(read_text(&conf, text, sizeof(text) - 1), 0);
+	assert_int_equal(conf_check(&conf, &error), -1);
+	assert_string_equal(error.text, "[namespace /a] has neither readers nor writers: "
+					"nobody could use it");
+}
+
+static void
+a_section_that_stands_twice_goes_on(void **state)
+{
+	static const char text[] = "[namespace /a]\nreaders = 1\nquota = 1M\n"
+				   "[namespace /b]\nreaders = 2\n"
+				   "[namespace /a]\nreaders = 3\n";
+	const struct conf_namespace *a;
+	struct conf conf;
+
+	(void)state;
+	assert_int_equal(read_text(&conf, text, sizeof(text) - 1), 0);
+	assert_int_equal(conf.tenants.namespace_count, 2);
+	a = conf_find_namespace(&conf.tenants, "/a", 2);
+	assert_int_equal(a->readers.user_count, 1);
+	assert_int_equal(a->readers.users[0], 3);
+	assert_int_equal(a->quota, MIB);
+}
+
+static void
+collect_section(const char *section, const char *what, void *arg)
+{
+	char *text = arg;
+	size_t len = strlen(text);
+
+	snprintf(text + len, 256 - len, "%s %s;", section, what);
+}
+
+static void
+a_reload_names_the_sections_that_changed(void **state)
+{
+	static const char before[] =
+		"[namespace /a]\nreaders=1\n[namespace /b]\nreaders=1\n";
+	static const char after[] =
+		"[namespace /b]\nreaders=2\n[namespace /c]\nreaders=1\n"
+		"[user 7]\nquota=1M\n";
+	struct conf old, new;
+	char text[256] = "";
+
+	(void)state;
+	assert_int_equal(read_text(&old, before, sizeof(before) - 1), 0);
+	assert_int_equal(read_text(&new, after, sizeof(after) - 1), 0);
+	conf_tenants_diff(&old.tenants, &old.tenants, collect_section, text);
+	assert_string_equal(text, "");
+	conf_tenants_diff(&old.tenants, &new.tenants, collect_section, text);
+	assert_string_equal(text,
+			    "/b has other settings;/c is declared;/a is not declared "
+			    "any more;[user] sections have other settings;");
 }
 
 static void
@@ -525,6 +743,31 @@ the_manual_page_says_what_the_table_says(void **state)
 }
 
 static void
+find_key_in_page(const struct conf_key *key, void *arg)
+{
+	const struct page *page = arg;
+	char wanted[4][256];
+
+	snprintf(wanted[0], sizeof(wanted[0]), ".It Cm %s =", key->name);
+	snprintf(wanted[1], sizeof(wanted[1]), "%s", key->help);
+	snprintf(wanted[2], sizeof(wanted[2]), "Allowed: %s.", key->allowed);
+	snprintf(wanted[3], sizeof(wanted[3]), "Default: %s.", key->initial);
+	for (int i = 0; i < 4; i++)
+		if (!strstr(page->text, wanted[i]))
+			fail_msg("%s does not say: %s", page->path, wanted[i]);
+}
+
+static void
+the_manual_page_says_what_may_stand_in_sections(void **state)
+{
+	struct page page = { .path = "man/brined.conf.5" };
+
+	(void)state;
+	page.text = read_flat(page.path);
+	conf_each_key(find_key_in_page, &page);
+}
+
+static void
 find_default_in_page(const struct conf_item *item, void *arg)
 {
 	const struct page *page = arg;
@@ -593,7 +836,15 @@ main(void)
 		cmocka_unit_test(a_refused_text_of_any_length_stays_in_its_bounds),
 		cmocka_unit_test(a_file_sets_its_options_and_the_later_line_wins),
 		cmocka_unit_test(an_error_in_a_file_names_file_and_line),
-		cmocka_unit_test(a_section_is_an_error_even_when_empty),
+		cmocka_unit_test(a_section_declares_a_namespace),
+		cmocka_unit_test(
+			without_pickle_nothing_is_admitted_that_is_loaded_like_it),
+		cmocka_unit_test(an_error_in_a_section_says_what_is_allowed),
+		cmocka_unit_test(names_of_sections_have_their_bounds),
+		cmocka_unit_test(there_are_only_so_many_of_everything),
+		cmocka_unit_test(a_namespace_that_nobody_could_use_is_an_error),
+		cmocka_unit_test(a_section_that_stands_twice_goes_on),
+		cmocka_unit_test(a_reload_names_the_sections_that_changed),
 		cmocka_unit_test(a_line_that_is_too_long_is_not_cut_in_two),
 		cmocka_unit_test(a_nul_byte_does_not_hide_the_rest_of_its_line),
 		cmocka_unit_test(a_folder_is_read_in_the_order_of_names),
@@ -602,6 +853,7 @@ main(void)
 		cmocka_unit_test(a_reload_tells_live_options_from_others),
 		cmocka_unit_test(a_printed_value_can_be_set_again),
 		cmocka_unit_test(the_manual_page_says_what_the_table_says),
+		cmocka_unit_test(the_manual_page_says_what_may_stand_in_sections),
 		cmocka_unit_test(the_example_file_says_what_the_table_says),
 		cmocka_unit_test(the_example_file_sets_every_option_to_its_default),
 	};
