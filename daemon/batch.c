@@ -71,6 +71,7 @@ read_entry(struct call *call, const struct batch *batch, const struct batch_entr
 	MESSAGE_SET(&call->message, NAMESPACE, namespace,
 		    slice(batch->name, batch->name_len));
 	call->body = entry->value;
+	call->kind = entry->kind;
 	return call_check_target(call);
 }
 
@@ -241,7 +242,9 @@ run(struct session *session)
 	const struct frame frame = { .kind = COMMAND_BATCH,
 				     .id = batch->id,
 				     .first = { .mark = FRAME_LAST } };
-	struct call call = { .session = session, .frame = &frame, .entry = -1 };
+	struct call call = {
+		.session = session, .frame = &frame, .kind = COMMAND_BATCH, .entry = -1
+	};
 	struct slice body = slice(batch->bytes, batch->len);
 	bool gets;
 	size_t count = count_entries(body, &gets);

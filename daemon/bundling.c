@@ -105,16 +105,19 @@ judge_all(struct cache *cache, struct op *all, size_t *ret_entry, bool *ret_cold
 }
 
 static struct change *
-make_change(struct cache *cache, const struct op *all, const struct bundle_item *item)
+make_change(struct cache *cache, const struct op *all, const struct bundle_item *item,
+	    struct answer *ret_answer)
 {
 	struct op op = op_of(cache, all, item);
 	struct change *change;
 
 	if (!item->remove)
-		return core_make_value(cache, &op);
+		return core_make_value(cache, &op, ret_answer);
 	change = change_new(CHANGE_DELETE, 0);
 	if (change)
 		memcpy(change->row_key, op.row_key, ROW_KEY_SIZE);
+	else
+		*ret_answer = answer_error(ERROR_NO_MEMORY, 0, NULL);
 	return change;
 }
 
@@ -129,18 +132,19 @@ drop_changes(struct change *first)
 	}
 }
 
-/* All of them, linked; NULL when there is no memory for one. A removal of nothing is one, too: another item
- * may have put the key. */
+/* All of them, linked; NULL when one cannot be made: *ret_answer says which and why. A removal of nothing is one, too:
+ * another item may have put the key. */
 static struct change *
-make_all(struct cache *cache, const struct op *all)
+make_all(struct cache *cache, const struct op *all, struct answer *ret_answer)
 {
 	struct change *first = NULL, **last = &first;
 
 	for (size_t i = 0; i < all->bundle->count; i++) {
 		struct bundle_item *item = &all->bundle->items[i];
 
-		*last = make_change(cache, all, item);
+		*last = make_change(cache, all, item, ret_answer);
 		if (!*last) {
+			ret_answer->entry = (uint32_t)i + 1;
 			drop_changes(first);
 			return NULL;
 		}
@@ -186,9 +190,11 @@ op_run_bundle(struct cache *cache, struct op *op, struct answer *ret_answer)
 		return refuse(op, ret_answer, refused, entry);
 	if (cold)
 		return op_wait_for_warmth(cache, op, ret_answer);
-	first = make_all(cache, op);
-	if (!first)
-		return refuse(op, ret_answer, ERROR_NO_MEMORY, 0);
+	first = make_all(cache, op, ret_answer);
+	if (!first) {
+		bundle_free(&op->bundle);
+		return CACHE_NOW;
+	}
 	accept_all(cache, op, first);
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE, .bundle = op->bundle };
 	op->bundle = NULL;
@@ -220,8 +226,10 @@ cache_bundle(struct cache *cache, struct bundle **bundle, const struct later *la
 	struct op op = { .kind = OP_BUNDLE, .bundle = *bundle, .later = *later };
 	struct target target = { .uid = (*bundle)->uid,
 				 .namespace = (*bundle)->namespace };
-	uint64_t value_max =
-		cache->max_value < CACHE_PART_MAX ? cache->max_value : CACHE_PART_MAX;
+	uint64_t value_max = core_value_max(cache, &target);
+
+	if (value_max > CACHE_PART_MAX)
+		value_max = CACHE_PART_MAX;
 
 	*bundle = NULL;
 	payer_hold(

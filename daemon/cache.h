@@ -17,6 +17,7 @@
 #include "proto/slice.h"
 
 struct cache;
+struct conf_tenants;
 struct upload;
 struct download;
 struct payer;
@@ -38,9 +39,12 @@ struct cache_config {
 	unsigned max_namespaces; /* private ones, per uid */
 	unsigned reader_threads; /* used at open only */
 	uint64_t pending_size;   /* bytes of accepted puts that are not on the disk yet */
+	/* Shared namespaces, and quotas; borrowed until the next cache_configure(). NULL: there are none. */
+	const struct conf_tenants *tenants;
 };
 
-/* Whose request it is, and what about. namespace is a valid name, key a valid encoding: the caller checks. */
+/* Whose request it is, and what about. namespace is a valid name, and if it is a shared one, declared, and the uid has
+ * the right; key is a valid encoding: the caller checks. */
 struct target {
 	uint32_t uid;
 	struct slice namespace;
@@ -171,6 +175,12 @@ size_t cache_peer_waiting(const struct peer *peer);
 /* The same of all peers together; those who were told something, and not answered yet, count. */
 size_t cache_waiting(const struct cache *cache);
 
+/* The peer's rights in shared namespaces may have become fewer; may() says what they are. Who waits where it may not
+ * any more is answered; what it holds passes on. After cache_configure(), first the waits of all, then the leases. */
+enum cache_bar { BAR_WAITS, BAR_LEASES };
+void cache_bar(struct cache *cache, struct peer *peer, enum cache_bar what,
+	       enum right (*may)(void *arg, struct slice namespace), void *arg);
+
 /* The daemon is about to leave: who waits for a lease is told to ask again, and nobody is granted one. */
 void cache_leave(struct cache *cache);
 
@@ -255,6 +265,8 @@ bool upload_ready(const struct upload *upload);
 /* Accepts the value whole. Takes the upload, in every case. Returns CACHE_NOW or CACHE_LATER. */
 int upload_finish(struct upload **upload, const struct later *later,
 		  struct answer *ret_answer);
+/* Where it will be stored; borrows the upload. */
+struct slice upload_namespace(const struct upload *upload);
 /* Gives it up: nothing was stored. Takes the upload; NULL is fine. */
 void upload_abort(struct upload **upload);
 
@@ -312,8 +324,17 @@ int cache_scan(struct cache *cache, const struct target *target, struct slice pr
 	       struct slice cursor, unsigned limit, const struct later *later,
 	       struct answer *ret_answer);
 
-/* Lines of `scope TAB name TAB value LF`; all tenants' namespaces when everybody is true. */
-int cache_stats(struct cache *cache, uint32_t uid, bool everybody,
+/* Who asks for figures. An administrator gets those of the whole store and of every namespace; others those of what is
+ * their own, and of the shared namespaces that they may read, and nothing in them depends on what others do elsewhere. */
+struct stats_reader {
+	uint32_t uid;
+	bool admin;
+	/* Of shared namespaces; asked until the answer is given. NULL: none. */
+	enum right (*may)(void *arg, struct slice namespace);
+	void *arg;
+};
+/* Lines of `scope TAB name TAB value LF`. */
+int cache_stats(struct cache *cache, const struct stats_reader *reader,
 		const struct later *later, struct answer *ret_answer);
 
 /* Why the store can not be used any more (its file was found damaged, or was deleted): the server lets it

@@ -66,8 +66,7 @@ struct op {
 			struct slice prefix;
 			struct slice cursor;
 			unsigned limit;
-			uint32_t uid;
-			bool everybody;
+			struct stats_reader reader; /* OP_STATS */
 		} list;
 		struct answer answer; /* OP_ANSWER alone: it has no target */
 	};
@@ -277,6 +276,21 @@ op_target(struct op *op)
 struct namespace *core_namespace(struct cache *cache, const struct target *target,
 				 struct answer *ret_answer);
 
+/* ---- admission.c ---- */
+
+/* What the configuration says of the namespace, now that it may say something else. */
+void core_declare(struct cache *cache, struct namespace *namespace);
+void core_declare_all(struct cache *cache);
+/* The largest value that may be stored there. */
+uint64_t core_value_max(const struct cache *cache, const struct target *target);
+/* May a value of this codec be in the namespace? */
+bool core_admits(const struct namespace *namespace, uint32_t codec);
+/* The change that stores the record in its namespace; what does not fit its leaf is apart. Whatever stores bytes has
+ * its change from here. NULL: *ret_answer says why. */
+struct change *core_make_change(const struct op *op, enum change_kind kind,
+				const struct record *record, struct slice apart,
+				struct answer *ret_answer);
+
 /* ---- parking.c ---- */
 
 /* Copies the op and all that it borrows. NULL when there is no memory, or too many are parked. */
@@ -379,8 +393,9 @@ int op_decide_put(struct cache *cache, struct op *op, struct found *found,
 /* A put's condition, by what is there. */
 enum error core_check_condition(const struct cache *cache, const struct put *put,
 				const struct found *found);
-/* The change that an OP_PUT or OP_PUBLISH comes to, not accepted yet. NULL: no memory. */
-struct change *core_make_value(struct cache *cache, const struct op *op);
+/* The change that an OP_PUT or OP_PUBLISH comes to, not accepted yet. NULL: *ret_answer says why. */
+struct change *core_make_value(struct cache *cache, const struct op *op,
+			       struct answer *ret_answer);
 /* Takes it: the value is there from now on, for those who waited for it, too. */
 void core_accept_value(struct cache *cache, struct namespace *namespace,
 		       struct change *change, struct payer *payer);

@@ -16,9 +16,12 @@ struct call {
 	struct session *session;
 	const struct frame *frame;
 	struct message message;
-	struct target target; /* filled by the checks */
-	struct slice body;    /* its first segment */
-	int entry;            /* of a batch, from 0; -1: it is a request of its own */
+	uint8_t kind; /* the command, also that of a batch's entry */
+	const struct conf_namespace
+		*declared; /* of a shared namespace; filled by the checks, as is: */
+	struct target target;
+	struct slice body; /* its first segment */
+	int entry;         /* of a batch, from 0; -1: it is a request of its own */
 };
 
 /* detail 0: none; text NULL: the error's own sentence. */
@@ -26,10 +29,12 @@ void call_refuse(const struct call *call, enum error error, uint64_t detail,
 		 const char *text);
 
 /* Each answers the request and returns false when it must not be carried out. */
+
+/* Is it a namespace, and may the client do this there? Every command that names one comes through here. */
 bool call_check_namespace(struct call *call);
 /* Namespace and key. */
 bool call_check_target(struct call *call);
-/* Sets ttl_ms to TTL_NEVER where it is absent. */
+/* Sets ttl_ms where it is absent: to what the namespace says, or TTL_NEVER. */
 bool call_check_ttl(struct call *call);
 bool call_check_choice(struct call *call, enum field field, uint64_t value,
 		       uint64_t highest);

@@ -31,12 +31,14 @@ static struct record
 make_record(struct cache *cache, const struct op *op, const struct found *found,
 	    bool there)
 {
-	struct record record = { .kind = OBJECT_COUNTER, .codec = CODEC_COUNTER };
+	struct record record = { .kind = OBJECT_COUNTER };
 
 	if (there)
 		record = found->record;
 	else
 		core_set_expiry(cache, &record, op->incr.ttl_ms, 0);
+	/* Bytes, codec and writer are one: whoever stored it as something else did not store these bytes. */
+	record.codec = CODEC_COUNTER;
 	record.key = op->incr.target.key;
 	record.writer_uid = op->incr.target.uid;
 	record.created_ms = cache->now_ms;
@@ -62,12 +64,9 @@ op_decide_incr(struct cache *cache, struct op *op, struct found *found,
 	le64_store(bytes, (uint64_t)value);
 	record = make_record(cache, op, found, there);
 	record.value = slice(bytes, sizeof(bytes));
-	change = change_new(CHANGE_PUT, record_size(&record));
+	change = core_make_change(op, CHANGE_PUT, &record, slice(NULL, 0), ret_answer);
 	if (!change)
-		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
-	change->record_len = record_write(&record, change->bytes);
-	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
-	change->version = record.version;
+		return CACHE_NOW;
 	core_accept_value(cache, op->namespace, change, op->incr.payer);
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE,
 				       .version = record.version,

@@ -180,7 +180,8 @@ move_out(struct cache *cache, struct record *record)
 	return value;
 }
 
-/* A whole record again, with another expiry. Of a value in chunks it keeps the object. */
+/* A whole record again, with another expiry. Of a value in chunks it keeps the object. The bytes are the same, so it
+ * is still their writer's. */
 int
 op_touch_found(struct cache *cache, struct op *op, const struct found *found,
 	       uint64_t ttl_ms, struct answer *ret_answer)
@@ -192,16 +193,9 @@ op_touch_found(struct cache *cache, struct op *op, const struct found *found,
 	core_set_expiry(cache, &record, ttl_ms, stale_window(&record));
 	if (!(record.flags & RECORD_CHUNKED) && !record_fits(&record, record.value.len))
 		outgrown = move_out(cache, &record);
-	change = change_new(CHANGE_PUT, record_size(&record) + outgrown.len);
+	change = core_make_change(op, CHANGE_PUT, &record, outgrown, ret_answer);
 	if (!change)
-		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
-	change->record_len = record_write(&record, change->bytes);
-	change->value_len = outgrown.len;
-	if (outgrown.len)
-		memcpy(change->bytes + change->record_len, outgrown.data, outgrown.len);
-	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
-	change->object_id = record.object_id;
-	change->version = record.version;
+		return CACHE_NOW;
 	change->keeps_object = true;
 	core_accept(cache, change, NULL);
 	/* While the writer replaces the record, its namespace's figures are without it. */

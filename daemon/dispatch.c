@@ -216,11 +216,14 @@ do_scan(struct call *call)
 static void
 do_stats(struct call *call)
 {
-	const struct sessions *all = call->session->all;
-	uint32_t uid = call->session->uid;
+	struct session *session = call->session;
+	/* The session is there until it was answered. */
+	const struct stats_reader reader = { .uid = session->uid,
+					     .admin = session_admin(session),
+					     .may = session_may,
+					     .arg = session };
 
-	CALL_ASK(call, REPLY_STATS, cache_stats, all->cache, uid,
-		 uid == 0 || uid == all->own_uid);
+	CALL_ASK(call, REPLY_STATS, cache_stats, session->all->cache, &reader);
 }
 
 static void
@@ -325,6 +328,7 @@ dispatch_frame(struct session *session, const struct frame *frame, struct slice 
 	CHECK(session->body == BODY_NONE);
 	call.session = session;
 	call.frame = frame;
+	call.kind = frame->kind;
 	call.body = first;
 	call.entry = -1;
 	if (frame->id != session->next_id)

@@ -143,6 +143,16 @@ lease_pass(struct leases *leases, struct lease *lease, uint64_t now_ns)
 	return false;
 }
 
+void
+lease_quit(struct leases *leases, struct waiter *waiter, enum lease_verdict verdict)
+{
+	struct lease *lease = waiter->lease;
+
+	waiter_tell(leases, waiter, verdict);
+	if (lease->state == OPEN && !lease->watching.first && !lease->computing.first)
+		lease_forget(leases, lease);
+}
+
 /* Nobody waits for it: its token goes on publishing. */
 static void
 lease_lapse(struct leases *leases, struct lease *lease)

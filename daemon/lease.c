@@ -205,6 +205,35 @@ lease_resume(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 	return true;
 }
 
+/* ---- rights that were taken away */
+
+void
+lease_bar_waits(struct leases *leases, struct peer *peer, uint32_t incarnation,
+		bool watching)
+{
+	struct waiter *next;
+
+	for (struct waiter *at = peer->waiters; at; at = next) {
+		next = at->next_of_peer;
+		if (be32_load(at->lease->row_key) == incarnation &&
+		    (watching || !at->request.only_wait))
+			lease_quit(leases, at, LEASE_BARRED);
+	}
+}
+
+void
+lease_bar_holds(struct leases *leases, struct peer *peer, uint32_t incarnation,
+		uint64_t now_ns)
+{
+	struct lease *next;
+
+	for (struct lease *at = peer->held; at; at = next) {
+		next = at->next_of_peer;
+		if (be32_load(at->row_key) == incarnation)
+			revoke(leases, at, now_ns);
+	}
+}
+
 /* ---- time, and who was told */
 
 void
@@ -214,8 +243,7 @@ lease_tick(struct leases *leases, uint64_t now_ns)
 
 	while ((first = deadlines_first(&leases->waiter_deadlines)) &&
 	       first->at_ns <= now_ns)
-		waiter_tell(leases, CONTAINER(first, struct waiter, deadline),
-			    LEASE_VAIN);
+		lease_quit(leases, CONTAINER(first, struct waiter, deadline), LEASE_VAIN);
 	while ((first = deadlines_first(&leases->lease_deadlines)) &&
 	       first->at_ns <= now_ns)
 		lease_run_out(leases, CONTAINER(first, struct lease, deadline), now_ns);

@@ -69,6 +69,7 @@ enum lease_verdict {
 	LEASE_LOOK, /* of a waiter only, and so the next: something was stored: look again */
 	LEASE_GONE,    /* nobody is there to be answered */
 	LEASE_LEAVING, /* the daemon shuts down: ask again */
+	LEASE_BARRED,  /* it may not wait there any more */
 };
 
 struct lease_request {
@@ -127,6 +128,13 @@ bool lease_release(struct leases *leases, const uint8_t row_key[static ROW_KEY_S
  * it is not its own any more, or somebody would wait for itself; the token stays what it is. */
 bool lease_resume(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 		  struct token token, struct peer *peer, uint64_t now_ns);
+
+/* This peer may not do so any more, with keys of this incarnation: wait for a lease, or (`watching`) wait at all. */
+void lease_bar_waits(struct leases *leases, struct peer *peer, uint32_t incarnation,
+		     bool watching);
+/* Nor hold one: its tokens are old, and who waits computes. */
+void lease_bar_holds(struct leases *leases, struct peer *peer, uint32_t incarnation,
+		     uint64_t now_ns);
 
 /* Ends what has passed by now. */
 void lease_tick(struct leases *leases, uint64_t now_ns);

@@ -89,6 +89,8 @@ bool lease_grant(struct leases *leases, struct lease *lease,
 		 struct token *ret_token);
 /* The first in line who can hold it does. False: nobody can, and nobody holds it. */
 bool lease_pass(struct leases *leases, struct lease *lease, uint64_t now_ns);
+/* The waiter leaves the line for a reason of its own: an entry that is nobody's then is forgotten. */
+void lease_quit(struct leases *leases, struct waiter *waiter, enum lease_verdict verdict);
 /* Its holder is gone, or its time has passed. */
 void lease_run_out(struct leases *leases, struct lease *lease, uint64_t now_ns);
 

@@ -70,6 +70,28 @@ cache_waiting(const struct cache *cache)
 }
 
 void
+cache_bar(struct cache *cache, struct peer *peer, enum cache_bar what,
+	  enum right (*may)(void *arg, struct slice namespace), void *arg)
+{
+	for (struct namespace *at = names_next(&cache->names, NULL); at;
+	     at = names_next(&cache->names, at)) {
+		enum right right;
+
+		if (at->uid != NAMESPACE_SHARED)
+			continue;
+		right = may(arg, slice(at->name, at->name_len));
+		if (right == RIGHT_WRITE)
+			continue;
+		if (what == BAR_LEASES)
+			lease_bar_holds(cache->leases, peer, at->incarnation,
+					cache->now_ns);
+		else
+			lease_bar_waits(cache->leases, peer, at->incarnation,
+					right == RIGHT_NONE);
+	}
+}
+
+void
 cache_leave(struct cache *cache)
 {
 	lease_leave(cache->leases);
@@ -107,6 +129,8 @@ answer_told(enum lease_verdict verdict, struct token token)
 	case LEASE_VAIN:
 		answer.lease = LEASE_REPLY_VAIN;
 		return answer;
+	case LEASE_BARRED:
+		return answer_error(ERROR_FORBIDDEN, 0, NULL);
 	default:
 		return answer_error(ERROR_SHUTTING_DOWN, 0, NULL);
 	}

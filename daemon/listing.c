@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/tenants.h"
 #include "daemon/cache_core.h"
 #include "proto/bytes.h"
 
@@ -185,9 +186,48 @@ say_daemon(struct cache *cache, struct text *text)
 			    counted[i].divided);
 }
 
+/* Of rows and chunks as they are: what the store's pages add to that is the whole store's business. */
+static uint64_t
+held_bytes(const struct usage *usage)
+{
+	return usage_figure(&usage->leaf_bytes) +
+	       usage_figure(&usage->chunk_pages) * PAGE_SIZE_BYTES;
+}
+
+/* What a user sees who is no administrator: its own, and its ceiling. */
+static void
+say_own(struct cache *cache, struct text *text, const struct target *target)
+{
+	const struct conf_tenants *tenants = cache->config.tenants;
+	uint64_t quota = tenants ? conf_user_quota(tenants, target->uid) : UINT64_MAX;
+	uint64_t held = 0;
+
+	for (struct namespace *at = names_next(&cache->names, NULL); at;
+	     at = names_next(&cache->names, at))
+		held += at->uid == target->uid ? held_bytes(at->usage) : 0;
+	say(text, "\theld_bytes\t%" PRIu64 "\n", held);
+	say(text, "\tquota_bytes\t%" PRIu64 "\n",
+	    quota < cache->max_size ? quota : cache->max_size);
+	say(text, "\tmax_value_bytes\t%" PRIu64 "\n", core_value_max(cache, target));
+}
+
+static void
+say_scope(const struct namespace *namespace, bool with_uid,
+	  char ret_scope[static NAMESPACE_NAME_MAX + 16])
+{
+	int len = (int)namespace->name_len;
+
+	if (with_uid)
+		snprintf(ret_scope, NAMESPACE_NAME_MAX + 16, "%" PRIu32 ":%.*s",
+			 namespace->uid, len, namespace->name);
+	else
+		snprintf(ret_scope, NAMESPACE_NAME_MAX + 16, "%.*s", len,
+			 namespace->name);
+}
+
 static void
 say_namespace(struct cache *cache, struct text *text, const struct namespace *namespace,
-	      bool with_uid)
+	      const struct stats_reader *reader)
 {
 	char scope[NAMESPACE_NAME_MAX + 16];
 	const struct usage *usage = namespace->usage;
@@ -198,9 +238,7 @@ say_namespace(struct cache *cache, struct text *text, const struct namespace *na
 	} lines[] = {
 		{ "objects", usage_figure(&usage->objects) },
 		{ "value_bytes", usage_figure(&usage->logical) },
-		{ "charged_bytes",
-		  usage_figure(&usage->leaf_bytes) * factor / 1000 +
-			  usage_figure(&usage->chunk_pages) * PAGE_SIZE_BYTES },
+		{ "held_bytes", held_bytes(usage) },
 		{ "hits", namespace->hits },
 		{ "misses_absent", namespace->misses_absent },
 		{ "misses_expired", namespace->misses_expired },
@@ -217,28 +255,43 @@ say_namespace(struct cache *cache, struct text *text, const struct namespace *na
 		{ "flushed", usage_figure(&usage->flushed_objects) },
 	};
 
-	if (with_uid)
-		snprintf(scope, sizeof(scope), "%" PRIu32 ":%.*s", namespace->uid,
-			 (int)namespace->name_len, namespace->name);
-	else
-		snprintf(scope, sizeof(scope), "%.*s", (int)namespace->name_len,
-			 namespace->name);
+	say_scope(namespace,
+		  namespace->uid != reader->uid && namespace->uid != NAMESPACE_SHARED,
+		  scope);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		say(text, "%s\t%s\t%" PRIu64 "\n", scope, lines[i].name, lines[i].value);
+	if (reader->admin)
+		say(text, "%s\tcharged_bytes\t%" PRIu64 "\n", scope,
+		    usage_figure(&usage->leaf_bytes) * factor / 1000 +
+			    usage_figure(&usage->chunk_pages) * PAGE_SIZE_BYTES);
+}
+
+static bool
+may_see(const struct stats_reader *reader, const struct namespace *namespace)
+{
+	if (reader->admin || namespace->uid == reader->uid)
+		return true;
+	return namespace->uid == NAMESPACE_SHARED && reader->may &&
+	       reader->may(reader->arg, slice(namespace->name, namespace->name_len)) >=
+		       RIGHT_READ;
 }
 
 int
 op_stats(struct cache *cache, struct op *op, struct answer *ret_answer)
 {
+	const struct stats_reader *reader = &op->list.reader;
 	struct text text = { .bytes = malloc(STATS_MAX) };
 
 	if (!text.bytes)
 		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
-	say_daemon(cache, &text);
+	if (reader->admin)
+		say_daemon(cache, &text);
+	else
+		say_own(cache, &text, &op->list.target);
 	for (struct namespace *at = names_next(&cache->names, NULL); at;
 	     at = names_next(&cache->names, at))
-		if (op->list.everybody || at->uid == op->list.uid)
-			say_namespace(cache, &text, at, at->uid != op->list.uid);
+		if (may_see(reader, at))
+			say_namespace(cache, &text, at, reader);
 	return answer_now(ret_answer,
 			  (struct answer){ .kind = ANSWER_DONE,
 					   .value = slice(text.bytes, text.len),

@@ -40,6 +40,16 @@ judge_tags(struct cache *cache, const struct op *op, uint64_t stored, struct fou
 	*ret = (struct found){ .invalidated = true, .pending = ret->pending };
 }
 
+/* What the namespace does not admit any more is in nobody's hands until it is admitted again. */
+static void
+judge_codec(const struct op *op, struct found *ret)
+{
+	if (!ret->there || core_admits(op->namespace, ret->record.codec))
+		return;
+	free(ret->owner);
+	*ret = (struct found){ .pending = ret->pending };
+}
+
 static enum find_result
 find_pending(struct cache *cache, struct change *change, const struct op *op,
 	     struct found *ret)
@@ -185,18 +195,21 @@ op_find(struct cache *cache, const struct op *op, bool value_wanted, struct foun
 	if (!op->namespace || cache->lost)
 		return FIND_NOW;
 	change = pending_find(cache->pending, op->row_key);
-	if (change)
-		return find_pending(cache, change, op, ret);
-	where = find_stored(cache, op, value_wanted && !op->news, ret);
-	if (where == FIND_NOW && op->news)
-		take_news(op, ret);
+	if (change) {
+		where = find_pending(cache, change, op, ret);
+	} else {
+		where = find_stored(cache, op, value_wanted && !op->news, ret);
+		if (where == FIND_NOW && op->news)
+			take_news(op, ret);
+	}
+	if (where == FIND_NOW)
+		judge_codec(op, ret);
 	return where;
 }
 
-/* What a reader brought, unless something newer is pending. */
-enum find_result
-op_find_in_job(struct cache *cache, const struct op *op, struct read_job *job,
-	       struct found *ret)
+static enum find_result
+find_in_job(struct cache *cache, const struct op *op, struct read_job *job,
+	    struct found *ret)
 {
 	struct change *change = pending_find(cache->pending, op->row_key);
 
@@ -223,4 +236,16 @@ op_find_in_job(struct cache *cache, const struct op *op, struct read_job *job,
 	}
 	judge_tags(cache, op, job->stamp, ret);
 	return FIND_NOW;
+}
+
+/* What a reader brought, unless something newer is pending. */
+enum find_result
+op_find_in_job(struct cache *cache, const struct op *op, struct read_job *job,
+	       struct found *ret)
+{
+	enum find_result where = find_in_job(cache, op, job, ret);
+
+	if (where == FIND_NOW)
+		judge_codec(op, ret);
+	return where;
 }

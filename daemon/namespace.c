@@ -70,7 +70,7 @@ usage_new(uint32_t incarnation, uint32_t uid, struct slice name)
 	if (!usage)
 		return NULL;
 	usage->incarnation = incarnation;
-	usage->uid = uid;
+	usage->uid = namespace_owner(uid, name);
 	usage->name_len = name.len;
 	memcpy(usage->name, name.data, name.len);
 	usage->keep_above = UINT64_MAX;
@@ -357,6 +357,7 @@ names_find(struct names *names, uint32_t uid, struct slice name)
 {
 	struct namespace *at = names->last;
 
+	uid = namespace_owner(uid, name);
 	if (at && is(at, uid, name))
 		return at;
 	at = names->buckets[names_bucket(uid, name)];

@@ -15,6 +15,8 @@
 #include "proto/key.h"
 
 #define NAMESPACES_TOTAL_MAX 65536
+/* In the place of a uid: of a shared namespace. It is nobody's number. */
+#define NAMESPACE_SHARED UINT32_MAX
 /* LMDB's tables have names that begin with 0xff: row keys stay below. */
 #define INCARNATION_MAX 0xfeffffffu
 
@@ -135,8 +137,19 @@ void ledger_aborted(struct ledger *ledger);
 
 /* ---- the loop's side: names ---- */
 
+struct conf_namespace;
+
+/* Whose it is when this uid asks for it: its own, unless the name is one of a shared namespace. */
+static inline uint32_t
+namespace_owner(uint32_t uid, struct slice name)
+{
+	return name.len && *(const char *)name.data == '/' ? NAMESPACE_SHARED : uid;
+}
+
 struct namespace
 {
+	const struct conf_namespace *
+		declared; /* of a shared one; NULL: it is not any more, or it is private */
 	struct usage *
 		usage; /* of the present incarnation; the writer's once it was handed over */
 	uint32_t incarnation;
@@ -171,6 +184,7 @@ struct names {
 		last; /* found by the previous look-up: nearly always the next one's too */
 };
 
+/* What this uid calls so. */
 struct namespace *names_find(struct names *names, uint32_t uid, struct slice name);
 /* NULL when memory is short. usage stays where it is. */
 struct namespace *names_add(struct names *names, struct usage *usage);

@@ -77,7 +77,9 @@ make_room(struct cache *cache, uint32_t uid, struct answer *ret_answer)
 {
 	size_t own = names_count(&cache->names, uid), most = cache->config.max_namespaces;
 
-	if (own >= most && forget_unused(cache, &uid, own + 1 - most) < own + 1 - most) {
+	/* Of shared ones there are no more than are declared. */
+	if (uid != NAMESPACE_SHARED && own >= most &&
+	    forget_unused(cache, &uid, own + 1 - most) < own + 1 - most) {
 		*ret_answer =
 			answer_error(ERROR_TOO_MANY, most,
 				     "this uid has as many namespaces as it may have "
@@ -107,7 +109,9 @@ core_namespace(struct cache *cache, const struct target *target,
 	struct change *change;
 	uint32_t incarnation;
 
-	if (namespace || !make_room(cache, target->uid, ret_answer))
+	if (namespace ||
+	    !make_room(cache, namespace_owner(target->uid, target->namespace),
+		       ret_answer))
 		return namespace;
 	incarnation = new_incarnation(cache);
 	change = incarnation ? change_new(CHANGE_NAMESPACE, 0) : NULL;
@@ -122,6 +126,7 @@ core_namespace(struct cache *cache, const struct target *target,
 		*ret_answer = answer_error(ERROR_NO_MEMORY, 0, NULL);
 		return NULL;
 	}
+	core_declare(cache, namespace);
 	core_accept(cache, change, NULL);
 	namespace->newest = change->number;
 	return namespace;
@@ -155,6 +160,7 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 	namespace->incarnation = incarnation;
 	namespace->usage = change->usage;
 	namespace->stamped = 0;
+	core_declare(cache, namespace);
 	core_accept(cache, change, NULL);
 	namespace->newest = namespace->flushed = change->number;
 	cache->counts.flushes++;

@@ -67,7 +67,7 @@ peer_died(struct peer *peer, uint64_t now_ns)
 
 	peer->dead = true;
 	while (peer->waiters)
-		waiter_tell(leases, peer->waiters, LEASE_GONE);
+		lease_quit(leases, peer->waiters, LEASE_GONE);
 	while (peer->held) {
 		struct lease *lease = peer->held;
 

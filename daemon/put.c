@@ -153,6 +153,19 @@ end_upload(struct session *session, const struct answer *answer)
 	session->body = BODY_DISCARD;
 }
 
+/* It may have been allowed when it began. */
+static bool
+may_finish(struct session *session)
+{
+	struct slice name = upload_namespace(session->upload);
+	enum right right = RIGHT_NONE;
+
+	if (*(const char *)name.data != '/')
+		return true;
+	session_declaration(session, name, &right);
+	return right == RIGHT_WRITE;
+}
+
 static void
 finish_upload(struct session *session)
 {
@@ -171,6 +184,8 @@ put_continue(struct session *session, const struct frame_segment *segment,
 	     struct slice bytes)
 {
 	const struct answer aborted = { .kind = ANSWER_ERROR, .error = ERROR_ABORTED };
+	const struct answer forbidden = { .kind = ANSWER_ERROR,
+					  .error = ERROR_FORBIDDEN };
 	const struct answer length = { .kind = ANSWER_ERROR,
 				       .error = ERROR_BAD_REQUEST,
 				       .text = "the body's length is not what was "
@@ -186,6 +201,8 @@ put_continue(struct session *session, const struct frame_segment *segment,
 		end_upload(session, &length);
 	else if (bytes.len && upload_write(session->upload, bytes, &answer))
 		end_upload(session, &answer);
+	else if (segment->mark == FRAME_LAST && !may_finish(session))
+		end_upload(session, &forbidden);
 	else if (segment->mark == FRAME_LAST)
 		finish_upload(session);
 }

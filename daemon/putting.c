@@ -77,29 +77,16 @@ make_record(struct cache *cache, const struct op *op, struct slice value, uint64
 }
 
 struct change *
-core_make_value(struct cache *cache, const struct op *op)
+core_make_value(struct cache *cache, const struct op *op, struct answer *ret_answer)
 {
-	uint64_t length =
-		op->kind == OP_PUBLISH ? upload_length(op->upload) : op->value.len;
+	bool put = op->kind == OP_PUT;
+	uint64_t length = put ? op->value.len : upload_length(op->upload);
 	uint8_t tag_keys[TAG_KEYS_SIZE];
 	struct record record = make_record(cache, op, op->value, length, tag_keys);
-	size_t record_len = record_size(&record);
-	size_t value_len =
-		op->kind == OP_PUT && record.flags & RECORD_CHUNKED ? op->value.len : 0;
-	struct change *change = change_new(
-		op->kind == OP_PUT ? CHANGE_PUT : CHANGE_PUBLISH, record_len + value_len);
+	bool apart = put && record.flags & RECORD_CHUNKED;
 
-	if (!change)
-		return NULL;
-	record_write(&record, change->bytes);
-	change->record_len = record_len;
-	change->value_len = value_len;
-	if (value_len)
-		memcpy(change->bytes + record_len, op->value.data, value_len);
-	memcpy(change->row_key, op->row_key, ROW_KEY_SIZE);
-	change->version = record.version;
-	change->object_id = record.object_id;
-	return change;
+	return core_make_change(op, put ? CHANGE_PUT : CHANGE_PUBLISH, &record,
+				apart ? op->value : slice(NULL, 0), ret_answer);
 }
 
 void
@@ -125,11 +112,11 @@ core_accept_value(struct cache *cache, struct namespace *namespace, struct chang
 static int
 accept_value(struct cache *cache, struct op *op, struct answer *ret_answer)
 {
-	struct change *change = core_make_value(cache, op);
+	struct change *change = core_make_value(cache, op, ret_answer);
 	uint64_t version;
 
 	if (!change)
-		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
+		return CACHE_NOW;
 	version = change->version;
 	core_accept_value(cache, op->namespace, change, op->put.payer);
 	return answer_now(ret_answer,

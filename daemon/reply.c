@@ -85,13 +85,16 @@ reply_meta(struct message *header, const struct answer *answer)
 	put_lease(header, answer);
 }
 
-/* The cache's lines, as many whole ones as fit a segment beside the daemon's own. */
+/* The cache's lines, as many whole ones as fit a segment beside the daemon's own, which tell of all clients and so are
+ * an administrator's. */
 static void
 reply_stats(struct session *session, uint32_t id, const struct answer *answer)
 {
 	const struct message header = { 0 };
 	char own[COUNTERS_TEXT_MAX];
-	size_t own_len = counters_write(&session->all->counters, clock_mono_ns(), own);
+	size_t own_len = session_admin(session) ? counters_write(&session->all->counters,
+								 clock_mono_ns(), own)
+						: 0;
 	const char *lines = answer->value.data;
 	size_t len = answer->value.len;
 	char *all;

@@ -258,12 +258,13 @@ cache_put(struct cache *cache, const struct put *put, struct slice value,
 	  const struct later *later, struct answer *ret_answer)
 {
 	struct op op = { .kind = OP_PUT, .put = *put, .value = value, .later = *later };
+	uint64_t most;
 
 	if (core_refuses(cache, ret_answer))
 		return CACHE_NOW;
-	if (value.len > cache->max_value)
-		return answer_now(ret_answer,
-				  answer_error(ERROR_TOO_LARGE, cache->max_value, NULL));
+	most = core_value_max(cache, &put->target);
+	if (value.len > most)
+		return answer_now(ret_answer, answer_error(ERROR_TOO_LARGE, most, NULL));
 	op.namespace = core_namespace(cache, &put->target, ret_answer);
 	return op.namespace ? op_run(cache, &op, ret_answer) : CACHE_NOW;
 }
@@ -338,7 +339,7 @@ cache_scan(struct cache *cache, const struct target *target, struct slice prefix
 	   struct answer *ret_answer)
 {
 	struct op op = { .kind = OP_SCAN,
-			 .list = { *target, prefix, cursor, limit, target->uid, false },
+			 .list = { *target, prefix, cursor, limit, { 0 } },
 			 .later = *later };
 
 	op.list.target.key = slice(NULL, 0); /* the caller need not set it */
@@ -347,11 +348,11 @@ cache_scan(struct cache *cache, const struct target *target, struct slice prefix
 }
 
 int
-cache_stats(struct cache *cache, uint32_t uid, bool everybody, const struct later *later,
-	    struct answer *ret_answer)
+cache_stats(struct cache *cache, const struct stats_reader *reader,
+	    const struct later *later, struct answer *ret_answer)
 {
 	struct op op = { .kind = OP_STATS,
-			 .list = { .uid = uid, .everybody = everybody },
+			 .list = { .target = { .uid = reader->uid }, .reader = *reader },
 			 .later = *later };
 
 	return op_run(cache, &op, ret_answer);

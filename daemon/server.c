@@ -299,7 +299,9 @@ reload(struct server *server)
 	limits = limits_of(setup->conf);
 	conns_configure(server->conns, &limits);
 	config = settings_cache(setup->conf, setup->data);
+	conns_turn_begin(server->conns);
 	cache_configure(server->sessions.cache, &config);
+	sessions_review(&server->sessions);
 	uv_timer_stop(&server->idle_exit);
 }
 
@@ -420,6 +422,7 @@ server_run(const struct server_setup *setup)
 	server->sessions.release = setup->release;
 	server->sessions.makes_room = setup->makes_room;
 	server->sessions.own_uid = geteuid();
+	server->sessions.conf = setup->conf;
 	server->sessions.counters.started_ns = clock_mono_ns();
 	door_init(&server->door, setup->listeners, setup->listener_count);
 	CHECK(!uv_loop_init(&server->loop));

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/log.h"
 
@@ -61,6 +62,8 @@ session_open(struct sessions *all, int fd, uint32_t uid, void (*on_output)(void 
 	session->references = 1;
 	session->on_output = on_output;
 	session->arg = arg;
+	if (all->conf)
+		session->standing = rights_standing(fd, all->conf);
 	outbox_init(&session->outbox, &all->pool, fd, &outbox_events, session);
 	session->next = all->first;
 	if (all->first)
@@ -190,6 +193,61 @@ session_settle_parts(struct session *session, unsigned parts)
 {
 	session->values -= parts;
 	session->all->outstanding -= parts;
+}
+
+/* ---- rights */
+
+const struct conf_namespace *
+session_declaration(struct session *session, struct slice name, enum right *ret_right)
+{
+	const struct conf_namespace *declared = session->declared;
+
+	if (!session->all->conf)
+		return NULL;
+	if (!declared || strlen(declared->name) != name.len ||
+	    memcmp(declared->name, name.data, name.len) != 0)
+		declared = conf_find_namespace(&session->all->conf->tenants, name.data,
+					       name.len);
+	session->declared = declared;
+	if (declared)
+		*ret_right = rights_of(declared, session->uid, &session->standing);
+	return declared;
+}
+
+enum right
+session_may(void *session, struct slice namespace)
+{
+	enum right right = RIGHT_NONE;
+
+	session_declaration(session, namespace, &right);
+	return right;
+}
+
+static void
+bar(struct session *session, enum cache_bar what)
+{
+	bool any = what == BAR_LEASES ? cache_peer_holds(session->peer)
+				      : cache_peer_waiting(session->peer) > 0;
+
+	if (any)
+		cache_bar(session->all->cache, session->peer, what, session_may, session);
+}
+
+void
+sessions_review(struct sessions *all)
+{
+	for (struct session *at = all->first; at; at = at->next) {
+		at->declared = NULL;
+		if (!session_gone(at))
+			at->standing = rights_standing(at->outbox.fd, all->conf);
+	}
+	/* Nobody is given a lease who is about to lose it. */
+	for (struct session *at = all->first; at; at = at->next)
+		if (!session_gone(at))
+			bar(at, BAR_WAITS);
+	for (struct session *at = all->first; at; at = at->next)
+		if (!session_gone(at))
+			bar(at, BAR_LEASES);
 }
 
 static unsigned

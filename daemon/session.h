@@ -11,6 +11,7 @@
 #include "daemon/cache.h"
 #include "daemon/counters.h"
 #include "daemon/outbox.h"
+#include "daemon/rights.h"
 
 /* What all sessions share; the owner fills in the first lines. */
 struct sessions {
@@ -19,7 +20,8 @@ struct sessions {
 	uint32_t release;    /* major * 65536 + minor * 256 + patch */
 	bool makes_room;     /* for a daemon of a higher release */
 	uint32_t successor;  /* the release of the one that asked for it; 0: none did */
-	uint32_t own_uid;    /* it and uid 0 see the figures of all users */
+	uint32_t own_uid;    /* it is an administrator, as uid 0 is and admin_group */
+	const struct conf *conf; /* borrowed; NULL: nothing is shared */
 	struct counters counters;
 	struct outbox_pool pool;
 	size_t batch_bytes;    /* that half-received batches hold */
@@ -59,6 +61,8 @@ struct session {
 	struct payer *payer;
 	struct peer *peer;
 	uint32_t uid;
+	struct standing standing;
+	const struct conf_namespace *declared; /* that was last asked for, or NULL */
 	uint32_t next_id;
 	unsigned references; /* the connection's, and one for each answer to come */
 	unsigned values;     /* answers to come that may bring a value */
@@ -106,6 +110,25 @@ session_outstanding(const struct session *session)
 {
 	return session->references - !session_gone(session);
 }
+
+/* May it see and change more than its own? */
+static inline bool
+session_admin(const struct session *session)
+{
+	return session->uid == 0 || session->uid == session->all->own_uid ||
+	       session->standing.in_admin_group;
+}
+
+/* The declaration of a shared namespace, NULL if there is none; and what the client may do there. */
+const struct conf_namespace *session_declaration(struct session *session,
+						 struct slice name,
+						 enum right *ret_right);
+
+/* The same for the cache, which asks with the session as arg. */
+enum right session_may(void *session, struct slice namespace);
+
+/* The configuration is another one, and the cache has it: each client has the rights that it gives from now on. */
+void sessions_review(struct sessions *all);
 
 /* Forgets a batch that is arriving. */
 void session_drop_batch(struct session *session);

@@ -14,5 +14,6 @@ settings_cache(const struct conf *conf, const char *path)
 		.max_namespaces = conf->max_namespaces,
 		.reader_threads = conf->reader_threads,
 		.pending_size = conf->pending_size,
+		.tenants = &conf->tenants,
 	};
 }

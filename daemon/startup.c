@@ -353,6 +353,7 @@ cache_open(const struct cache_config *config, unsigned wait_ms, struct cache **r
 		return -1;
 	}
 	core_look_at_clock(cache);
+	core_declare_all(cache);
 	load_leases(cache);
 	core_release_stamps(cache);
 	core_faults_rose(cache); /* those of the start are no look's */
@@ -450,6 +451,7 @@ cache_configure(struct cache *cache, const struct cache_config *config)
 
 	cache->config = *config;
 	cache->config.path = path;
+	core_declare_all(cache);
 	set_limits(cache, config);
 	if (MAP_SIZE(cache->max_size) > store_map_size(cache->store)) {
 		cache->max_size = store_map_size(cache->store) / 13 * 10;

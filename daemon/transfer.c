@@ -26,6 +26,12 @@ upload_length(const struct upload *upload)
 	return upload->length;
 }
 
+struct slice
+upload_namespace(const struct upload *upload)
+{
+	return upload->put.target.namespace;
+}
+
 uint64_t
 upload_object(const struct upload *upload)
 {
@@ -48,10 +54,11 @@ struct upload *
 upload_open(struct cache *cache, const struct put *put, uint64_t length,
 	    struct answer *ret_answer)
 {
+	uint64_t most = core_value_max(cache, &put->target);
 	struct upload *upload;
 
-	if (length != UINT64_MAX && length > cache->max_value) {
-		*ret_answer = answer_error(ERROR_TOO_LARGE, cache->max_value, NULL);
+	if (length != UINT64_MAX && length > most) {
+		*ret_answer = answer_error(ERROR_TOO_LARGE, most, NULL);
 		return NULL;
 	}
 	if (cache->disk_full || cache->lost) {
@@ -132,10 +139,11 @@ upload_write(struct upload *upload, struct slice part, struct answer *ret_answer
 {
 	const uint8_t *at = part.data;
 	struct cache *cache = upload->cache;
+	uint64_t most = core_value_max(cache, &upload->put.target);
 
-	/* max_value may have come down meanwhile. */
-	if (upload->length + part.len > cache->max_value) {
-		*ret_answer = answer_error(ERROR_TOO_LARGE, cache->max_value, NULL);
+	/* The limit may have become less than what is here already. */
+	if (upload->length > most || part.len > most - upload->length) {
+		*ret_answer = answer_error(ERROR_TOO_LARGE, most, NULL);
 		return -1;
 	}
 	if (!within_share(cache, upload->put.target.uid, part.len)) {

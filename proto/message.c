@@ -33,10 +33,12 @@ static const struct {
 static const struct {
 	uint64_t fields;
 	const char *name;
+	enum right right;
 } commands[] = {
 /* Fields from 64 on are no request's: naming one here does not compile. */
 #define F(name) (1ull << FIELD_##name)
-#define C(name, number, scope, text, fields) [number] = { fields, #name },
+#define C(name, number, scope, right, text, fields)                                      \
+	[number] = { fields, #name, RIGHT_##right },
 #include "proto/commands.def"
 #undef C
 #undef F
@@ -315,6 +317,13 @@ message_encode(const struct message *message, uint8_t *to, size_t size)
 }
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+enum right
+message_command_right(unsigned kind)
+{
+	return kind < sizeof(commands) / sizeof(commands[0]) ? commands[kind].right
+							     : RIGHT_WRITE;
+}
 
 bool
 message_command_fields(unsigned kind, uint64_t *ret_fields)

@@ -17,9 +17,16 @@ enum field {
 };
 
 enum command {
-#define C(name, number, scope, text, fields) COMMAND_##name = number,
+#define C(name, number, scope, right, text, fields) COMMAND_##name = number,
 #include "proto/commands.def"
 #undef C
+};
+
+/* In a shared namespace; each has those before it. */
+enum right {
+	RIGHT_NONE,
+	RIGHT_READ,
+	RIGHT_WRITE,
 };
 
 enum condition {
@@ -120,6 +127,9 @@ size_t message_encode(const struct message *message, uint8_t *to, size_t size);
 
 /* The mask (bit n: field n) of what a command understands; 0 and false for an unknown command. */
 bool message_command_fields(unsigned kind, uint64_t *ret_fields);
+
+/* What the command needs in a shared namespace. */
+enum right message_command_right(unsigned kind);
 
 /* The lowest field below 128 that is there and not in the mask; 0 if there is none. */
 unsigned message_surplus(const struct message *message, uint64_t allowed);

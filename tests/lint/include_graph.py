@@ -31,9 +31,9 @@ LEVELS = [
     {"entry", "lease", "peer", "waiter", "pending", "reader", "commit", "writer"},
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
-    {"cache", "bundling", "counting", "decide", "getting", "invalidate", "leasing", "listing",
+    {"cache", "admission", "bundling", "counting", "decide", "getting", "invalidate", "leasing", "listing",
      "lookup", "naming", "parking", "putting", "request", "startup", "transfer"},
-    {"counters", "input", "listener", "notify", "place", "settings", "stream", "watch"},
+    {"counters", "input", "listener", "notify", "rights", "place", "settings", "stream", "watch"},
     {"handover", "outbox"},
     {"session"},
     {"reply"},
@@ -51,7 +51,7 @@ LEVELS = [
 ]
 # The parts behind a front door see it as well.
 PARTS = {
-    "daemon/cache.h": {"cache_core", "bundling", "counting", "decide", "getting", "invalidate", "leasing",
+    "daemon/cache.h": {"cache_core", "admission", "bundling", "counting", "decide", "getting", "invalidate", "leasing",
                        "listing", "lookup", "naming", "parking", "putting", "request", "startup", "transfer"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/writer.h": {"writer_core", "commit"},
@@ -64,7 +64,7 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 
 # What the daemon may use of proto/: all of it where requests are read and answered,
 # and below that only the headers of plain values.
-PROTO_USERS = {"cache", "cache_core", "request", "transfer", "counters", "stream", "outbox", "session",
+PROTO_USERS = {"cache", "cache_core", "request", "transfer", "counters", "rights", "stream", "outbox", "session",
                "reply", "call", "put", "batch", "gather", "dispatch", "conn", "intake", "conns",
                "handover", "server", "main"}
 PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key.h",

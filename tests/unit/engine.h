@@ -283,7 +283,9 @@ engine_figure(struct engine *engine, const char *scope, const char *name)
 	char line[128];
 	const char *found;
 
-	ENGINE_CALL(engine, cache_stats(engine->cache, 1000, false, &later, &answer_));
+	const struct stats_reader reader = { .uid = 1000, .admin = true };
+
+	ENGINE_CALL(engine, cache_stats(engine->cache, &reader, &later, &answer_));
 	engine->bytes[engine->len] = '\0';
 	snprintf(line, sizeof(line), "%s\t%s\t", scope, name);
 	found = strstr((const char *)engine->bytes, line);

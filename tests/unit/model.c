@@ -292,6 +292,7 @@ decide_incr(struct model *model, const struct model_question *question,
 		set_ttl(model, object, question->ttl_ms, 0);
 	}
 	object->counter = value;
+	object->codec = 6; /* whatever it was put as: these bytes are a counter's */
 	object->created_ms = model->now_ms;
 	object->version = ++model->versions;
 	answer->object = *object;

@@ -322,7 +322,7 @@ a_malformed_header_is_a_bad_request(void **state)
 }
 
 static void
-stats_show_everybody_only_to_root_and_the_daemons_own_uid(void **state)
+figures_of_the_whole_daemon_are_for_root_and_its_own_uid(void **state)
 {
 	static const uint32_t uids[] = { 0, 1000, 1001 };
 	struct world world;
@@ -337,9 +337,12 @@ stats_show_everybody_only_to_root_and_the_daemons_own_uid(void **state)
 		peer_request(&world, &peer, COMMAND_STATS, &none, FRAME_NONE, NULL, 0);
 		got = peer_reply(&world, &peer, 1);
 		assert_int_equal(fake.last_everybody, i < 2);
-		assert_memory_equal(got.body, "\trelease\t", 9);
 		assert_non_null(memmem(got.body, got.body_len, "web\tobjects\t12\n", 15));
-		assert_non_null(memmem(got.body, got.body_len, "\trequests_hello\t", 16));
+		assert_int_equal(
+			memmem(got.body, got.body_len, "\trequests_hello\t", 16) != NULL,
+			i < 2);
+		if (i < 2)
+			assert_memory_equal(got.body, "\trelease\t", 9);
 		free(got.body);
 		peer_close(&peer);
 	}
@@ -447,7 +450,7 @@ main(void)
 			a_later_version_an_unknown_flag_or_command_is_unsupported),
 		cmocka_unit_test(a_malformed_header_is_a_bad_request),
 		cmocka_unit_test(
-			stats_show_everybody_only_to_root_and_the_daemons_own_uid),
+			figures_of_the_whole_daemon_are_for_root_and_its_own_uid),
 		cmocka_unit_test(unknown_commands_have_one_line_of_stats_together),
 		cmocka_unit_test(scan_gives_entries_cursor_and_count),
 		cmocka_unit_test(answers_that_come_later_are_each_requests_own),
