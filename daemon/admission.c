@@ -23,12 +23,30 @@ declaration(const struct cache *cache, struct slice name)
 
 /* ---- the configuration ---- */
 
+static uint64_t
+quota_of(const struct cache *cache, const struct namespace *namespace)
+{
+	const struct conf_namespace *declared = namespace->declared;
+
+	if (namespace->uid != NAMESPACE_SHARED)
+		return cache->config.tenants
+			       ? conf_user_quota(cache->config.tenants, namespace->uid)
+			       : UINT64_MAX;
+	return declared && declared->quota ? declared->quota : UINT64_MAX;
+}
+
 void
 core_declare(struct cache *cache, struct namespace *namespace)
 {
-	if (namespace->uid == NAMESPACE_SHARED)
-	namespace->declared =
-		declaration(cache, slice(namespace->name, namespace->name_len));
+	bool shared = namespace->uid == NAMESPACE_SHARED;
+	struct slice name = slice(namespace->name, namespace->name_len);
+	struct usage *usage = namespace->usage;
+
+	namespace->declared = shared ? declaration(cache, name) : NULL;
+	atomic_store_explicit(&usage->quota, quota_of(cache, namespace),
+			      memory_order_relaxed);
+	atomic_store_explicit(&usage->aside, shared && !namespace->declared,
+			      memory_order_relaxed);
 }
 
 void
@@ -44,6 +62,14 @@ static uint64_t
 least(uint64_t limit, uint64_t other)
 {
 	return other && other < limit ? other : limit;
+}
+
+uint64_t
+core_user_quota(const struct cache *cache, uint32_t uid)
+{
+	return cache->config.tenants ? least(cache->max_size,
+					     conf_user_quota(cache->config.tenants, uid))
+				     : cache->max_size;
 }
 
 uint64_t

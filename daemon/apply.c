@@ -1,4 +1,4 @@
-/* apply.c - one function per kind of change. Writer thread. Owns the table of arrivals. */
+/* apply.c - one function per kind of change. Writer thread; owns nothing. */
 #include "daemon/apply.h"
 
 #include <stdlib.h>
@@ -6,93 +6,6 @@
 #include "daemon/log.h"
 #include "daemon/stamp.h"
 #include "proto/bytes.h"
-
-static struct arrival *
-find_arrival(struct arrivals *arrivals, uint64_t object_id)
-{
-	struct arrival *at = arrivals->first;
-
-	while (at && at->object_id != object_id)
-		at = at->next;
-	return at;
-}
-
-static struct arrival *
-new_arrival(struct arrivals *arrivals, uint64_t object_id)
-{
-	struct arrival *arrival;
-
-	if (arrivals->count >= UPLOADS_MAX)
-		return NULL;
-	arrival = calloc(1, sizeof(*arrival));
-	if (!arrival)
-		return NULL;
-	arrival->object_id = object_id;
-	arrival->next = arrivals->first;
-	arrivals->first = arrival;
-	arrivals->count++;
-	return arrival;
-}
-
-static void
-drop_gone(struct arrivals *arrivals)
-{
-	struct arrival **at = &arrivals->first;
-
-	while (*at) {
-		struct arrival *arrival = *at;
-
-		if (!arrival->gone) {
-			at = &arrival->next;
-			continue;
-		}
-		*at = arrival->next;
-		arrivals->count--;
-		free(arrival);
-	}
-}
-
-uint64_t
-arrivals_pages(const struct arrivals *arrivals)
-{
-	uint64_t pages = 0;
-
-	for (const struct arrival *at = arrivals->first; at; at = at->next)
-		if (!at->gone)
-			pages += chunk_pages(at->big_rows, at->small_rows);
-	return pages;
-}
-
-void
-arrivals_committed(struct arrivals *arrivals)
-{
-	drop_gone(arrivals);
-	for (struct arrival *at = arrivals->first; at; at = at->next) {
-		at->committed[0] = at->index;
-		at->committed[1] = at->big_rows;
-		at->committed[2] = at->small_rows;
-	}
-}
-
-void
-arrivals_aborted(struct arrivals *arrivals)
-{
-	for (struct arrival *at = arrivals->first; at; at = at->next) {
-		at->index = at->committed[0];
-		at->big_rows = at->committed[1];
-		at->small_rows = at->committed[2];
-		at->gone = at->index == 0;
-	}
-	drop_gone(arrivals);
-}
-
-void
-arrivals_done(struct arrivals *arrivals)
-{
-	for (struct arrival *at = arrivals->first; at; at = at->next)
-		at->gone = true;
-	drop_gone(arrivals);
-}
 
 /* The loop may be reading the change: what the writer fills in goes into a copy. */
 static int
@@ -195,12 +108,12 @@ static int
 apply_chunks(struct arrivals *arrivals, struct objects *objects,
 	     const struct change *change)
 {
-	struct arrival *arrival = find_arrival(arrivals, change->object_id);
+	struct arrival *arrival = arrival_find(arrivals, change->object_id);
 	uint64_t before;
 	int done;
 
 	if (!arrival)
-		arrival = new_arrival(arrivals, change->object_id);
+		arrival = arrival_new(arrivals, change->object_id, change->uid);
 	if (!arrival)
 		return STORE_FULL;
 	before = chunk_pages(arrival->big_rows, arrival->small_rows);
@@ -218,7 +131,7 @@ apply_chunks(struct arrivals *arrivals, struct objects *objects,
 static int
 apply_publish(struct arrivals *arrivals, struct objects *objects, struct change *change)
 {
-	struct arrival *arrival = find_arrival(arrivals, change->object_id);
+	struct arrival *arrival = arrival_find(arrivals, change->object_id);
 	int done;
 
 	if (!arrival)
@@ -237,7 +150,7 @@ static int
 apply_abandon(struct arrivals *arrivals, struct objects *objects,
 	      const struct change *change)
 {
-	struct arrival *arrival = find_arrival(arrivals, change->object_id);
+	struct arrival *arrival = arrival_find(arrivals, change->object_id);
 
 	if (!arrival)
 		return STORE_MISS;

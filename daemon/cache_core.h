@@ -281,6 +281,8 @@ struct namespace *core_namespace(struct cache *cache, const struct target *targe
 /* What the configuration says of the namespace, now that it may say something else. */
 void core_declare(struct cache *cache, struct namespace *namespace);
 void core_declare_all(struct cache *cache);
+/* What this uid's private namespaces may hold: all of max_size, or less. */
+uint64_t core_user_quota(const struct cache *cache, uint32_t uid);
 /* The largest value that may be stored there. */
 uint64_t core_value_max(const struct cache *cache, const struct target *target);
 /* May a value of this codec be in the namespace? */

@@ -165,6 +165,7 @@ begin_batch(struct writer *writer, struct batch *batch)
 		.next = writer->todo.first,
 		.began_ns = clock_mono_ns(),
 		.objects = { .ledger = writer->ledger,
+			     .arrivals = &writer->arrivals,
 			     .now_ms = clock_now_ms(),
 			     .listed_pages = writer->listed_pages,
 			     .small_only = room_file_full(&writer->room) },

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/tenants.h"
 #include "daemon/cache_core.h"
 #include "proto/bytes.h"
 
@@ -198,16 +197,13 @@ held_bytes(const struct usage *usage)
 static void
 say_own(struct cache *cache, struct text *text, const struct target *target)
 {
-	const struct conf_tenants *tenants = cache->config.tenants;
-	uint64_t quota = tenants ? conf_user_quota(tenants, target->uid) : UINT64_MAX;
 	uint64_t held = 0;
 
 	for (struct namespace *at = names_next(&cache->names, NULL); at;
 	     at = names_next(&cache->names, at))
 		held += at->uid == target->uid ? held_bytes(at->usage) : 0;
 	say(text, "\theld_bytes\t%" PRIu64 "\n", held);
-	say(text, "\tquota_bytes\t%" PRIu64 "\n",
-	    quota < cache->max_size ? quota : cache->max_size);
+	say(text, "\tquota_bytes\t%" PRIu64 "\n", core_user_quota(cache, target->uid));
 	say(text, "\tmax_value_bytes\t%" PRIu64 "\n", core_value_max(cache, target));
 }
 

@@ -74,6 +74,7 @@ usage_new(uint32_t incarnation, uint32_t uid, struct slice name)
 	usage->name_len = name.len;
 	memcpy(usage->name, name.data, name.len);
 	usage->keep_above = UINT64_MAX;
+	usage->quota = UINT64_MAX;
 	usage->changed = true;
 	return usage;
 }

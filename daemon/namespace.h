@@ -81,6 +81,10 @@ struct usage {
 	uint64_t sweep_removed;
 	/* Set by the loop: stamps above this number are kept, whatever they void. UINT64_MAX: none need be. */
 	_Atomic uint64_t keep_above;
+	/* Set by the loop, too: what its tenant may hold, in bytes as they are charged, and whether nobody can reach it any
+	 * more: then it is nobody's, and the first victim. */
+	_Atomic uint64_t quota;
+	_Atomic bool aside;
 	bool committed_flushed;
 	bool stored;             /* some commit has left its row */
 	bool gone;               /* its last row goes with the present write */
@@ -94,6 +98,15 @@ struct usage {
 /* Additions and subtractions by the writer alone; subtracting stops at zero. */
 void usage_change(struct usage *usage, int64_t objects, int64_t logical,
 		  int64_t leaf_bytes, int64_t chunk_pages);
+/* Who holds it: a uid with all its namespaces, or a shared namespace by itself. */
+static inline uint64_t
+usage_tenant(const struct usage *usage)
+{
+	return usage->uid == NAMESPACE_SHARED
+		       ? (uint64_t)NAMESPACE_SHARED << 32 | usage->incarnation
+		       : usage->uid;
+}
+
 /* The same for one figure of the usage. */
 void usage_shift(struct usage *usage, _Atomic uint64_t *figure, int64_t by);
 /* The objects that are left are flushed, and another usage goes on for the name: so do the figures of what went. */

@@ -18,6 +18,8 @@
 #define RECLAIM_KEY_SIZE 9
 #define RECLAIM_ROW_SIZE 24
 
+struct arrivals;
+
 enum listed {
 	LISTED_UNFINISHED = 1, /* an upload's chunks: garbage once this process is gone */
 	LISTED_UNLINKED = 2,   /* no record names it any more */
@@ -35,6 +37,7 @@ enum removal {
 struct objects {
 	struct write *write;
 	struct ledger *ledger;
+	const struct arrivals *arrivals;
 	uint64_t now_ms;
 	uint64_t
 		over_ms; /* what was over by then is so for all that was accepted since */

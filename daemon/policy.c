@@ -1,8 +1,9 @@
-/* policy.c - fair share between tenants, sampled value between objects. Writer thread. */
+/* policy.c - quotas and fair share between tenants, sampled value between objects. Writer thread. */
 #include "daemon/policy.h"
 
 #include <stdlib.h>
 
+#include "daemon/arrival.h"
 #include "daemon/stamp.h"
 #include "proto/bytes.h"
 
@@ -14,6 +15,8 @@
 #define BENEFIT_MIN_US 0.01
 /* Rounds without a victim before the tenant counts as empty. */
 #define EMPTY_ROUNDS_MAX 8
+/* In the place of a tenant: what nobody can reach. No shared namespace has this incarnation. */
+#define TENANT_ASIDE UINT64_MAX
 
 void
 policy_init(struct policy *policy, uint64_t seed)
@@ -39,51 +42,135 @@ usage_charged(const struct usage *usage, double leaf_factor)
 	       usage_figure(&usage->chunk_pages) * PAGE_SIZE_BYTES;
 }
 
-static struct tenant *
-find_tenant(struct policy *policy, uint32_t uid)
-{
-	size_t at = uid * UINT32_C(2654435761) % POLICY_TENANTS;
+/* ---- tenants */
 
-	while (policy->tenants[at].held && policy->tenants[at].uid != uid)
+static struct tenant *
+find_tenant(struct policy *policy, uint64_t name)
+{
+	size_t at = (name ^ name >> 32) * UINT64_C(2654435761) % POLICY_TENANTS;
+
+	while (policy->tenants[at].held && policy->tenants[at].name != name)
 		at = (at + 1) % POLICY_TENANTS;
 	return &policy->tenants[at];
 }
 
-/* What each tenant holds, counted once for one round of evictions. Tenants beyond the table's room are
- * left in peace. */
+static bool
+is_aside(const struct usage *usage)
+{
+	return atomic_load_explicit(&usage->aside, memory_order_relaxed);
+}
+
+static uint64_t
+tenant_of(const struct usage *usage)
+{
+	return is_aside(usage) ? TENANT_ASIDE : usage_tenant(usage);
+}
+
+/* NULL: there is no place for one more, which is left in peace. */
+static struct tenant *
+charge_tenant(struct policy *policy, uint64_t name, uint64_t charged)
+{
+	struct tenant *tenant = find_tenant(policy, name);
+
+	/* One place stays empty: it ends every search. */
+	if (!tenant->held && policy->tenant_count == POLICY_TENANTS - 1)
+		return NULL;
+	if (!tenant->held) {
+		policy->order[policy->tenant_count++] = tenant;
+		tenant->name = name;
+		tenant->quota = UINT64_MAX;
+	}
+	tenant->held += charged;
+	return tenant;
+}
+
 static void
-count_tenants(struct policy *policy, const struct ledger *ledger, double leaf_factor)
+count_arrivals(struct policy *policy, const struct arrivals *arrivals)
+{
+	for (const struct arrival *at = arrivals->first; at; at = at->next) {
+		uint64_t charged =
+			chunk_pages(at->big_rows, at->small_rows) * PAGE_SIZE_BYTES;
+		struct tenant *tenant = at->gone || !charged
+						? NULL
+						: charge_tenant(policy, at->uid, charged);
+
+		if (tenant)
+			tenant->arriving += charged;
+	}
+}
+
+/* What each tenant holds, counted once for one round of evictions. */
+static void
+count_tenants(struct policy *policy, const struct objects *objects, double leaf_factor)
 {
 	policy->tenant_count = 0;
 	memset(policy->tenants, 0, sizeof(policy->tenants));
-	for (struct usage *usage = ledger_next(ledger, NULL); usage;
-	     usage = ledger_next(ledger, usage)) {
+	for (struct usage *usage = ledger_next(objects->ledger, NULL); usage;
+	     usage = ledger_next(objects->ledger, usage)) {
 		uint64_t charged = usage_charged(usage, leaf_factor);
 		struct tenant *tenant;
 
 		if (usage->flushed || !charged)
 			continue;
-		tenant = find_tenant(policy, usage->uid);
-		if (!tenant->held && policy->tenant_count == POLICY_TENANTS - 1)
-			continue; /* one place stays empty: it ends every search */
-		if (!tenant->held)
-			policy->order[policy->tenant_count++] = tenant;
-		tenant->uid = usage->uid;
-		tenant->held += charged;
+		tenant = charge_tenant(policy, tenant_of(usage), charged);
+		if (tenant && !is_aside(usage))
+			tenant->quota = usage_figure(&usage->quota);
 	}
+	if (objects->arrivals)
+		count_arrivals(policy, objects->arrivals);
 }
 
-/* All have the same fair share, so the one furthest above it is the one that holds most. NULL if nobody
- * holds anything. */
-static struct tenant *
-choose_tenant(struct policy *policy)
+/* Never to nothing: an empty place in the table would end a search too early. */
+static void
+relieve(struct tenant *tenant, uint64_t charged)
 {
-	struct tenant *most = NULL;
+	tenant->held = tenant->held > charged ? tenant->held - charged : 1;
+}
 
-	for (size_t i = 0; i < policy->tenant_count; i++)
-		if (policy->order[i]->held > (most ? most->held : 1))
-			most = policy->order[i];
-	return most;
+static bool
+can_give(const struct tenant *tenant)
+{
+	return tenant->held > tenant->arriving + 1;
+}
+
+static uint64_t
+over_quota(const struct tenant *tenant)
+{
+	return tenant->held > tenant->quota ? tenant->held - tenant->quota : 0;
+}
+
+/* The one furthest over its quota. If nobody is, and room is short: what is nobody's; else, as all have the same fair
+ * share, the one that holds most, which is the one furthest above it. NULL: nobody has to give, or can. */
+static struct tenant *
+choose_tenant(struct policy *policy, bool room_short)
+{
+	struct tenant *most = NULL, *over = NULL, *aside = NULL;
+
+	for (size_t i = 0; i < policy->tenant_count; i++) {
+		struct tenant *at = policy->order[i];
+
+		if (!can_give(at))
+			continue;
+		if (at->name == TENANT_ASIDE)
+			aside = at;
+		if (over_quota(at) > (over ? over_quota(over) : 0))
+			over = at;
+		if (!most || at->held > most->held)
+			most = at;
+	}
+	if (over || !room_short)
+		return over;
+	return aside ? aside : most;
+}
+
+bool
+policy_limits_anybody(const struct ledger *ledger)
+{
+	for (struct usage *usage = ledger_next(ledger, NULL); usage;
+	     usage = ledger_next(ledger, usage))
+		if (usage_figure(&usage->quota) != UINT64_MAX)
+			return true;
+	return false;
 }
 
 /* One of the tenant's namespaces, by chance, the more likely the more it holds. */
@@ -91,14 +178,14 @@ static struct usage *
 choose_namespace(struct policy *policy, const struct ledger *ledger,
 		 const struct tenant *tenant, double leaf_factor)
 {
-	uint64_t point = chance(policy) % tenant->held;
+	uint64_t point = chance(policy) % (tenant->held - tenant->arriving);
 	struct usage *last = NULL;
 
 	for (struct usage *usage = ledger_next(ledger, NULL); usage;
 	     usage = ledger_next(ledger, usage)) {
 		uint64_t charged;
 
-		if (usage->flushed || usage->uid != tenant->uid)
+		if (usage->flushed || tenant_of(usage) != tenant->name)
 			continue;
 		charged = usage_charged(usage, leaf_factor);
 		if (charged)
@@ -109,6 +196,8 @@ choose_namespace(struct policy *policy, const struct ledger *ledger,
 	}
 	return last;
 }
+
+/* ---- objects */
 
 /* Follows the median by small steps towards each sample (stochastic approximation). */
 static void
@@ -278,13 +367,6 @@ keep_worst(struct policy *policy, const struct round *round, unsigned from,
 		policy->pool[policy->pooled++] = round->all[from++];
 }
 
-/* Never to nothing: an empty place in the table would end a search too early. */
-static void
-relieve(struct tenant *tenant, uint64_t charged)
-{
-	tenant->held = tenant->held > charged ? tenant->held - charged : 1;
-}
-
 int
 policy_evict(struct policy *policy, struct objects *objects,
 	     const struct recency *recency, double leaf_factor, uint64_t bytes,
@@ -293,10 +375,10 @@ policy_evict(struct policy *policy, struct objects *objects,
 	uint64_t freed = 0;
 	unsigned gone = 0, empty = 0;
 
-	count_tenants(policy, objects->ledger, leaf_factor);
-	while (freed < bytes && gone < most && empty < EMPTY_ROUNDS_MAX) {
+	count_tenants(policy, objects, leaf_factor);
+	while (gone < most && empty < EMPTY_ROUNDS_MAX) {
 		struct round round;
-		struct tenant *tenant = choose_tenant(policy);
+		struct tenant *tenant = choose_tenant(policy, freed < bytes);
 		struct usage *usage;
 		unsigned taken = 0, before = gone;
 		int done;
@@ -315,8 +397,8 @@ policy_evict(struct policy *policy, struct objects *objects,
 		done = gather(policy, objects, recency, leaf_factor, usage, &round);
 		if (done < 0)
 			return done;
-		while (taken < round.count && taken < POLICY_TAKE && freed < bytes &&
-		       gone < most) {
+		while (taken < round.count && taken < POLICY_TAKE &&
+		       (freed < bytes || over_quota(tenant)) && gone < most) {
 			done = evict(objects, &round.all[taken]);
 			if (done < 0)
 				return done;

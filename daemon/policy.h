@@ -1,7 +1,8 @@
-/* policy.h - chooses what goes when there is no room: the tenant by fair share, its objects by value.
+/* policy.h - chooses what goes when there is no room: the tenant by quota and fair share, its objects by value.
  *
- * A tenant is a uid with all its private namespaces. The victim is the tenant furthest above its fair
- * share; of its objects, runs of neighbours at random points of the key space are compared (hash order
+ * A tenant is a uid with all its private namespaces, or one shared namespace. A tenant that is over its quota gives of
+ * its own, whether the store is full or not. When it is full, what nobody can reach any more is the first to go; then the
+ * victim is the tenant furthest above its fair share, where its values that are still arriving count, too; of its objects, runs of neighbours at random points of the key space are compared (hash order
  * does not depend on use, so a run is a fair sample that shares pages), and the worst go. What an object
  * is worth: uses x benefit / (bytes charged x time unused): the profit rate of WATCHMAN (VLDB 1996) and
  * of hyperbolic caching (ATC 2017). The worst that stay are kept for the next round (Psounis and
@@ -9,6 +10,7 @@
 #ifndef DAEMON_POLICY_H
 #define DAEMON_POLICY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/object.h"
@@ -29,8 +31,10 @@ struct candidate {
 #define POLICY_TENANTS 4096
 
 struct tenant {
-	uint32_t uid;
-	uint64_t held; /* bytes charged; 0: an empty place */
+	uint64_t name;     /* usage_tenant() */
+	uint64_t held;     /* bytes charged; 0: an empty place */
+	uint64_t arriving; /* of these, bytes that cannot be evicted yet */
+	uint64_t quota;
 };
 
 struct policy {
@@ -47,7 +51,10 @@ struct policy {
 
 void policy_init(struct policy *policy, uint64_t seed);
 
-/* Evicts until about `bytes` are charged less, or `most` objects went. leaf_factor: bytes of leaf and
+/* Has anybody a quota? */
+bool policy_limits_anybody(const struct ledger *ledger);
+
+/* Evicts until nobody is over a quota and about `bytes` are charged less, or `most` objects went. leaf_factor: bytes of leaf and
  * branch pages per byte of row. *ret_objects and *ret_bytes count up. STORE_MISS: nothing is left to evict. */
 int policy_evict(struct policy *policy, struct objects *objects,
 		 const struct recency *recency, double leaf_factor, uint64_t bytes,

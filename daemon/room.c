@@ -112,7 +112,7 @@ int
 room_make(struct room *room, struct objects *objects, const struct recency *recency,
 	  unsigned changes, struct room_evicted *ret_evicted)
 {
-	uint64_t leaving, target = limit_target(&room->limit);
+	uint64_t leaving, lacking = 0, target = limit_target(&room->limit);
 	unsigned most = most_evictions(room, changes);
 	int done;
 
@@ -125,11 +125,12 @@ room_make(struct room *room, struct objects *objects, const struct recency *rece
 			   ? objects->arriving_pages
 			   : objects->listed_pages) +
 		  flushed_pages(objects->ledger, room->leaf_factor);
-	if (room->used_pages <= target + leaving)
+	if (room->used_pages > target + leaving)
+		lacking = (room->used_pages - target - leaving) * PAGE_SIZE_BYTES;
+	if (!lacking && !policy_limits_anybody(objects->ledger))
 		return STORE_HIT;
-	done = policy_evict(&room->policy, objects, recency, room->leaf_factor,
-			    (room->used_pages - target - leaving) * PAGE_SIZE_BYTES, most,
-			    &ret_evicted->objects, &ret_evicted->bytes);
+	done = policy_evict(&room->policy, objects, recency, room->leaf_factor, lacking,
+			    most, &ret_evicted->objects, &ret_evicted->bytes);
 	return done < 0 ? done : STORE_HIT;
 }
 

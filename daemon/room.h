@@ -52,7 +52,7 @@ bool room_enough(const struct room *room);
 /* The file has all the pages that it may have. Runs of pages would make it longer, so only single ones are taken then. */
 bool room_file_full(const struct room *room);
 
-/* Evicts until what is in use, less what is on its way out, is within the target; at most so many
+/* Evicts until each tenant is within its quota, and what is in use, less what is on its way out, within the target; at most so many
  * objects as suit a commit of `changes`. */
 int room_make(struct room *room, struct objects *objects, const struct recency *recency,
 	      unsigned changes, struct room_evicted *ret_evicted);

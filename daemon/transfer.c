@@ -38,11 +38,11 @@ upload_object(const struct upload *upload)
 	return upload->object_id;
 }
 
-/* What a uid may have under way, unpublished: a quarter of the store or one value. */
+/* What a uid may have under way, unpublished: a quarter of what it may hold, or one value. */
 static bool
 within_share(const struct cache *cache, uint32_t uid, uint64_t more)
 {
-	uint64_t sum = more, most = cache->max_size / 4;
+	uint64_t sum = more, most = core_user_quota(cache, uid) / 4;
 
 	for (const struct upload *at = cache->uploads; at; at = at->next)
 		if (at->put.target.uid == uid)
@@ -129,6 +129,7 @@ submit_part(struct upload *upload)
 	if (!upload->object_id)
 		upload->object_id = core_number(upload->cache);
 	change->object_id = upload->object_id;
+	change->uid = upload->put.target.uid;
 	upload->filling = NULL;
 	core_accept(upload->cache, change, upload->put.payer);
 	upload->cache->hurry = true;

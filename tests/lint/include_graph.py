@@ -22,7 +22,7 @@ LEVELS = [
     {"snapshot", "store", "write"},
     {"identity", "namespace"},
     {"stamp"},
-    {"change", "object"},
+    {"arrival", "change", "object"},
     {"apply", "expiry", "policy", "reclaim", "sweep"},
     {"room"},
     {"mailbox"},
