@@ -234,7 +234,7 @@ $(BUILD)/obj/tests/crash/brined_main.o: daemon/main.c Makefile
 	$(call say,CC,$< for the tests)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-missing-prototypes \
 		-Dmain=brined_main -MMD -MP -c -o $@ $<
 
-$(BUILD)/crash/clock_main: $(BUILD)/obj/tests/crash/brined_main.o
+$(BUILD)/crash/clock_main $(BUILD)/crash/users_main: $(BUILD)/obj/tests/crash/brined_main.o
 
 $(BUILD)/crash/%: $(BUILD)/obj/tests/crash/%.o $(EVERY_PART)
 	@mkdir -p $(@D)

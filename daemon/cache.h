@@ -41,6 +41,9 @@ struct cache_config {
 	uint64_t pending_size;   /* bytes of accepted puts that are not on the disk yet */
 	/* Shared namespaces, and quotas; borrowed until the next cache_configure(). NULL: there are none. */
 	const struct conf_tenants *tenants;
+	bool adopt; /* a store from another machine is taken for one of this; used at open only, as is: */
+	const char *
+		machine_file; /* where this machine's id stands; NULL: where systemd keeps it */
 };
 
 /* Whose request it is, and what about. namespace is a valid name, and if it is a shared one, declared, and the uid has

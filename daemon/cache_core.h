@@ -85,6 +85,8 @@ struct scan_page {
 	size_t len;
 	unsigned count;
 	uint64_t now_ms;
+	uint64_t started;
+	uint32_t own_uid;
 	uint8_t cursor[ROW_KEY_SIZE];
 };
 
@@ -145,7 +147,9 @@ struct cache {
 	uint64_t max_size;
 	uint64_t max_value;
 	const char *max_size_why;
-	uint64_t clock; /* last number given out */
+	uint64_t clock;   /* last number given out */
+	uint64_t started; /* the clock when this daemon started */
+	uint32_t own_uid;
 	uint64_t epoch;
 	uint32_t next_incarnation;
 	uint64_t now_us; /* daemon time of this turn */
@@ -275,6 +279,23 @@ op_target(struct op *op)
 /* The target's namespace, made if need be. NULL: the error is in *ret_answer. */
 struct namespace *core_namespace(struct cache *cache, const struct target *target,
 				 struct answer *ret_answer);
+
+/* ---- origin.c ---- */
+
+/* Reads the namespaces, and gives names to those that are somebody's here. */
+int core_load_names(struct cache *cache, struct ledger *ledger,
+		    struct identity *identity);
+
+/* The writer whom clients may know of. Before the start, a number out of systemd's dynamic range may have been
+ * somebody else's. */
+static inline uint32_t
+known_writer(const struct record *record, uint64_t started, uint32_t own_uid)
+{
+	bool lost = uid_dynamic(record->writer_uid) && record->writer_uid != own_uid &&
+		    record->version <= started;
+
+	return lost ? NAMESPACE_SHARED : record->writer_uid;
+}
 
 /* ---- admission.c ---- */
 

@@ -89,7 +89,7 @@ admitted(struct conns *all, uint32_t uid)
 
 /* Answers a HELLO that is not read. Whether it arrives does not matter. */
 static void
-send_away(struct conns *all, int fd, uint32_t uid, enum error error)
+send_away(struct conns *all, int fd, uint32_t uid, enum error error, const char *text)
 {
 	struct message header = { 0 };
 	struct outbox outbox;
@@ -97,7 +97,7 @@ send_away(struct conns *all, int fd, uint32_t uid, enum error error)
 	all->sessions->counters.connections_refused++;
 	all->sessions->counters.errors[error]++;
 	MESSAGE_SET(&header, ERROR, error, error);
-	MESSAGE_SET(&header, TEXT, text, slice_text(error_text((int)error)));
+	MESSAGE_SET(&header, TEXT, text, slice_text(text));
 	outbox_init(&outbox, &all->sessions->pool, fd, NULL, NULL);
 	outbox_frame(&outbox, FRAME_ERROR, 0, &header);
 	outbox_flush(&outbox, NULL);
@@ -107,19 +107,48 @@ send_away(struct conns *all, int fd, uint32_t uid, enum error error)
 	if (all->leaving || all->now_ns < all->refusal_said_ns)
 		return;
 	all->refusal_said_ns = all->now_ns + SAY_AGAIN_NS;
+	if (error == ERROR_FORBIDDEN) {
+		log_warning("refused a client of uid %" PRIu32
+			    ": %s (said once a minute)",
+			    uid, text);
+		return;
+	}
 	log_warning("refused a client of uid %" PRIu32 ": %u are connected and "
 		    "max_connections is %u; raise it, or look for a program that leaks "
 		    "connections (said once a minute)",
 		    uid, conns_count(all), all->connections_max);
 }
 
+/* Why this uid is nobody whom the daemon may believe; NULL: it may. */
+static const char *
+unbelievable(const struct sessions *sessions, uint32_t uid)
+{
+	const struct usermap *map = &sessions->usermap;
+
+	if (uid == map->overflow && (uid != sessions->own_uid || !map->whole))
+		return "the kernel cannot tell this daemon who you are: your uid has no "
+		       "number in its user namespace";
+	if (!map->whole && uid != sessions->own_uid)
+		return "this daemon runs in a user namespace and serves its own user only";
+	return NULL;
+}
+
 int
 conns_add(struct conns *conns, int fd, uint32_t uid)
 {
+	const char *why = unbelievable(conns->sessions, uid);
+	enum error error = ERROR_NONE;
+
 	conns_turn_begin(conns);
-	if (conns->leaving || !admitted(conns, uid)) {
-		send_away(conns, fd, uid,
-			  conns->leaving ? ERROR_SHUTTING_DOWN : ERROR_BUSY);
+	if (conns->leaving)
+		error = ERROR_SHUTTING_DOWN;
+	else if (why)
+		error = ERROR_FORBIDDEN;
+	else if (!admitted(conns, uid))
+		error = ERROR_BUSY;
+	if (error) {
+		send_away(conns, fd, uid, error,
+			  error == ERROR_FORBIDDEN ? why : error_text((int)error));
 		return -1;
 	}
 	return exchange_open(conns, fd, uid) ? 0 : -1;

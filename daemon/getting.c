@@ -13,7 +13,7 @@ core_fill_meta(const struct cache *cache, const struct record *record,
 	answer->has_meta = true;
 	answer->object_kind = record->kind;
 	answer->codec = record->codec;
-	answer->writer_uid = record->writer_uid;
+	answer->writer_uid = known_writer(record, cache->started, cache->own_uid);
 	answer->version = record->version;
 	answer->length = record->length;
 	answer->cost_us = record->cost_us;

@@ -98,13 +98,20 @@ read_id(const char *file, uint8_t to[static IDENTITY_ID_SIZE])
 	}
 }
 
+void
+identity_machine(const char *file, uint8_t ret_machine[static IDENTITY_ID_SIZE])
+{
+	read_id(file ? file : MACHINE_FILE, ret_machine);
+}
+
 int
-identity_make(struct identity *ret_identity)
+identity_make(const uint8_t machine[static IDENTITY_ID_SIZE],
+	      struct identity *ret_identity)
 {
 	if (getrandom(ret_identity->uuid, IDENTITY_ID_SIZE, 0) != IDENTITY_ID_SIZE ||
 	    getrandom(ret_identity->secret, STORE_SECRET_SIZE, 0) != STORE_SECRET_SIZE)
 		return -1;
-	read_id(MACHINE_FILE, ret_identity->machine);
+	memcpy(ret_identity->machine, machine, IDENTITY_ID_SIZE);
 	return 0;
 }
 

@@ -30,8 +30,11 @@ int identity_write(const struct identity *identity, struct write *write);
 int progress_read(struct snapshot *snapshot, struct progress *ret_progress);
 int progress_write(const struct progress *progress, struct write *write);
 
-/* Chooses a uuid and a secret, reads the machine's id. Returns 0 or -1. */
-int identity_make(struct identity *ret_identity);
+/* Chooses a uuid and a secret. Returns 0 or -1. */
+int identity_make(const uint8_t machine[static IDENTITY_ID_SIZE],
+		  struct identity *ret_identity);
+/* This machine's id, from the file (NULL: where systemd keeps it); zero where it has none. */
+void identity_machine(const char *file, uint8_t ret_machine[static IDENTITY_ID_SIZE]);
 /* This boot's id; zero where the kernel tells none. */
 void identity_boot(uint8_t ret_boot[static IDENTITY_ID_SIZE]);
 

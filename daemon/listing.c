@@ -36,7 +36,7 @@ visit(void *owner, const uint8_t *row_key, const struct record *record)
 	le32_store(at + 4, (key_shortened(record->key) ? SCAN_SHORTENED : 0) |
 				   (record->kind == OBJECT_COUNTER ? SCAN_COUNTER : 0));
 	le32_store(at + 8, record->codec);
-	le32_store(at + 12, record->writer_uid);
+	le32_store(at + 12, known_writer(record, page->started, page->own_uid));
 	le64_store(at + 16, record->length);
 	le64_store(at + 24, record->version);
 	le64_store(at + 32, record->flags & RECORD_EXPIRES
@@ -46,6 +46,16 @@ visit(void *owner, const uint8_t *row_key, const struct record *record)
 	page->len += len;
 	page->count++;
 	return true;
+}
+
+/* A cursor does not say how many namespaces there have been: their numbers are everybody's. */
+static uint32_t
+cursor_start(const struct cache *cache, uint32_t incarnation)
+{
+	uint8_t key[RECORD_TAG_SIZE];
+
+	store_tag_key(cache->store, incarnation, slice_text("a cursor"), key);
+	return be32_load(key + sizeof(key) - sizeof(uint32_t));
 }
 
 int
@@ -58,7 +68,8 @@ op_start_scan(struct cache *cache, struct op *op, struct answer *ret_answer)
 	if (cursor.len && cursor.len != ROW_KEY_SIZE)
 		return answer_refuse(ret_answer, ERROR_BAD_REQUEST);
 	if (!op->namespace ||
-	    (cursor.len && be32_load(cursor.data) != op->namespace->incarnation))
+	    (cursor.len &&
+	     be32_load(cursor.data) != cursor_start(cache, op->namespace->incarnation)))
 		return answer_now(
 			ret_answer,
 			(struct answer){ .kind = ANSWER_DONE }); /* empty, or flushed */
@@ -74,11 +85,13 @@ op_start_scan(struct cache *cache, struct op *op, struct answer *ret_answer)
 		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
 	}
 	parked->page->now_ms = cache->now_ms;
+	parked->page->started = cache->started;
+	parked->page->own_uid = cache->own_uid;
 	job->visit = visit;
 	job->stamped = op->namespace->stamped;
-	be32_store(job->row_key, op->namespace->incarnation);
 	if (cursor.len)
 		memcpy(job->row_key, cursor.data, ROW_KEY_SIZE);
+	be32_store(job->row_key, op->namespace->incarnation);
 	core_submit_job(cache, job);
 	return CACHE_LATER;
 }
@@ -101,8 +114,11 @@ op_give_page(struct cache *cache, struct parked *parked)
 		answer.value = slice(answer.owner, page->len);
 		page->entries = NULL;
 	}
-	if (parked->job->result >= 0 && parked->job->more)
+	if (parked->job->result >= 0 && parked->job->more) {
+		be32_store(parked->job->row_key,
+			   cursor_start(cache, be32_load(parked->job->row_key)));
 		answer.cursor = slice(parked->job->row_key, ROW_KEY_SIZE);
+	}
 	cache->counts.scans++;
 	answer_give(&parked->op.later, &answer);
 	op_unpark(cache, parked);

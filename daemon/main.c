@@ -18,6 +18,7 @@
 #include "daemon/place.h"
 #include "daemon/server.h"
 #include "daemon/settings.h"
+#include "daemon/usermap.h"
 
 #define LISTENERS_MAX (LISTENER_ADOPTED_MAX + PLACE_SOCKETS_MAX)
 #define SETTINGS_MAX 256
@@ -43,11 +44,12 @@ struct arguments {
 	unsigned setting_count;
 	bool check;
 	bool automatic;
+	bool adopt;
 };
 
 static const char usage[] =
 	"usage: brined [--config FILE] [--socket PATH] [--data DIR] [--set name=value]...\n"
-	"              [--automatic] [--check-config] [--version]\n"
+	"              [--adopt] [--automatic] [--check-config] [--version]\n"
 	"\n"
 	"The Brine cache daemon. It runs in the foreground and logs to standard error.\n"
 	"\n"
@@ -55,6 +57,7 @@ static const char usage[] =
 	"  --socket PATH      listen at PATH, too\n"
 	"  --data DIR         keep the data in DIR, and listen at brine.sock in it\n"
 	"  --set name=value   set an option of brined.conf(5)\n"
+	"  --adopt            take over a store that was written on another machine\n"
 	"  --automatic        make room for a newer release, and leave after 15 minutes\n"
 	"                     without clients; for daemons that clients start\n"
 	"  --check-config     read the configuration, say what is wrong, and leave\n"
@@ -87,6 +90,7 @@ parse(int argc, char **argv, struct arguments *arguments)
 		{ "socket", required_argument, NULL, 's' },
 		{ "data", required_argument, NULL, 'd' },
 		{ "set", required_argument, NULL, 'o' },
+		{ "adopt", no_argument, NULL, 't' },
 		{ "automatic", no_argument, NULL, 'a' },
 		{ "check-config", no_argument, NULL, 'k' },
 		{ "version", no_argument, NULL, 'v' },
@@ -108,6 +112,9 @@ parse(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'o':
 			add_setting(arguments, NULL, optarg);
+			break;
+		case 't':
+			arguments->adopt = true;
 			break;
 		case 'a':
 			arguments->automatic = true;
@@ -272,10 +279,14 @@ serve(struct conf *conf, const struct place *place, struct listener *listeners,
 				      .reload = read_configuration,
 				      .arg = arguments };
 	char error[CACHE_ERROR_MAX];
+	struct usermap usermap;
 	sigset_t every, before;
 	unsigned wait_ms;
 	int count;
 
+	config.adopt = arguments->adopt;
+	usermap_read(&usermap);
+	setup.usermap = &usermap;
 	/* The cache's threads inherit the mask; the loop lifts it when it handles signals. What a fault
 	 * raises must reach its handler in every thread. */
 	sigfillset(&every);

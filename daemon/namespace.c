@@ -15,6 +15,7 @@
 #define ROW_TAGS_SIZE 64
 #define ROW_FLUSHED 1
 #define ROW_TAGS 2
+#define ROW_FOREIGN 4
 
 static void
 row_key(uint32_t incarnation, uint8_t to[static ROW_KEY_LEN])
@@ -211,6 +212,7 @@ read_row(struct slice key, struct slice row)
 	if (at[0] & ROW_TAGS)
 		read_tags(at + ROW_FIXED, usage);
 	usage->flushed = at[0] & ROW_FLUSHED;
+	usage->foreign = at[0] & ROW_FOREIGN;
 	atomic_store(&usage->objects, le64_load(at + 8));
 	atomic_store(&usage->logical, le64_load(at + 16));
 	atomic_store(&usage->leaf_bytes, le64_load(at + 24));
@@ -248,8 +250,9 @@ ledger_load(struct ledger *ledger, struct snapshot *snapshot)
 		if (!usage)
 			return errno == ENOMEM ? STORE_NO_MEMORY : STORE_DAMAGED;
 		ledger_add(ledger, usage);
-		/* Of flushed ones there may be as many as were not reclaimed in time. */
-		live += !usage->flushed;
+		/* Of flushed ones there may be as many as were not reclaimed in time, and those of another machine have no
+		 * name here. */
+		live += !usage->flushed && !usage->foreign;
 		if (live > NAMESPACES_TOTAL_MAX)
 			return STORE_DAMAGED;
 	}
@@ -264,7 +267,8 @@ write_row(const struct usage *usage, struct write *write)
 	size_t fixed = ROW_FIXED;
 
 	row_key(usage->incarnation, key);
-	row[0] = usage->flushed ? ROW_FLUSHED : 0;
+	row[0] = (uint8_t)((usage->flushed ? ROW_FLUSHED : 0) |
+			   (usage->foreign ? ROW_FOREIGN : 0));
 	if (has_tags(usage)) {
 		row[0] |= ROW_TAGS;
 		write_tags(usage, row + ROW_FIXED);

@@ -52,6 +52,7 @@ struct usage {
 	uint32_t incarnation;
 	uint32_t uid;
 	bool flushed; /* on the reclaim list: first to go, and charged to nobody */
+	bool foreign; /* from another machine: nobody's, until it is adopted */
 	bool changed; /* since its row was written */
 	union {
 		struct {
@@ -98,6 +99,16 @@ struct usage {
 /* Additions and subtractions by the writer alone; subtracting stops at zero. */
 void usage_change(struct usage *usage, int64_t objects, int64_t logical,
 		  int64_t leaf_bytes, int64_t chunk_pages);
+/* The numbers that systemd gives to services for as long as they run, and then to others. */
+#define DYNAMIC_UID_MIN 61184
+#define DYNAMIC_UID_MAX 65519
+
+static inline bool
+uid_dynamic(uint32_t uid)
+{
+	return uid >= DYNAMIC_UID_MIN && uid <= DYNAMIC_UID_MAX;
+}
+
 /* Who holds it: a uid with all its namespaces, or a shared namespace by itself. */
 static inline uint64_t
 usage_tenant(const struct usage *usage)

@@ -423,6 +423,13 @@ server_run(const struct server_setup *setup)
 	server->sessions.makes_room = setup->makes_room;
 	server->sessions.own_uid = geteuid();
 	server->sessions.conf = setup->conf;
+	server->sessions.usermap = *setup->usermap;
+	if (!setup->usermap->whole)
+		log_warning(
+			"this is a user namespace that does not map every uid to itself, so "
+			"several users could look like one: only uid %u is served; to serve "
+			"others, run outside of it (in a unit: without PrivateUsers=)",
+			(unsigned)server->sessions.own_uid);
 	server->sessions.counters.started_ns = clock_mono_ns();
 	door_init(&server->door, setup->listeners, setup->listener_count);
 	CHECK(!uv_loop_init(&server->loop));

@@ -7,10 +7,12 @@
 #include "conf/conf.h"
 #include "daemon/cache.h"
 #include "daemon/listener.h"
+#include "daemon/usermap.h"
 
 struct server_setup {
-	struct conf *conf;   /* what SIGHUP reads replaces it */
-	const char *data;    /* the data directory, for messages */
+	struct conf *conf; /* what SIGHUP reads replaces it */
+	const char *data;  /* the data directory, for messages */
+	const struct usermap *usermap;
 	uint32_t release;    /* major * 65536 + minor * 256 + patch */
 	bool makes_room;     /* leaves when a daemon of a higher release asks for it */
 	struct cache *cache; /* taken: it is closed at the end */

@@ -12,6 +12,7 @@
 #include "daemon/counters.h"
 #include "daemon/outbox.h"
 #include "daemon/rights.h"
+#include "daemon/usermap.h"
 
 /* What all sessions share; the owner fills in the first lines. */
 struct sessions {
@@ -22,6 +23,7 @@ struct sessions {
 	uint32_t successor;  /* the release of the one that asked for it; 0: none did */
 	uint32_t own_uid;    /* it is an administrator, as uid 0 is and admin_group */
 	const struct conf *conf; /* borrowed; NULL: nothing is shared */
+	struct usermap usermap;
 	struct counters counters;
 	struct outbox_pool pool;
 	size_t batch_bytes;    /* that half-received batches hold */

@@ -57,6 +57,7 @@ set_limits(struct cache *cache, const struct cache_config *config)
 static int
 identify(struct cache *cache, struct identity *identity, struct progress *progress)
 {
+	uint8_t machine[IDENTITY_ID_SIZE];
 	struct write *write;
 	int found = core_snapshot(cache);
 
@@ -68,7 +69,8 @@ identify(struct cache *cache, struct identity *identity, struct progress *progre
 	snapshot_release(cache->snapshot);
 	if (found != STORE_MISS)
 		return found;
-	if (identity_make(identity))
+	identity_machine(cache->config.machine_file, machine);
+	if (identity_make(machine, identity))
 		return STORE_FAILED;
 	found = write_begin(cache->store, &write);
 	if (found < 0)
@@ -108,27 +110,8 @@ start_clock(struct cache *cache, struct progress *progress)
 		known = progress->clock;
 	if (clock_now_us() > known)
 		known = clock_now_us();
-	cache->clock = progress->clock = known + CLOCK_GAP_US;
+	cache->clock = cache->started = progress->clock = known + CLOCK_GAP_US;
 	datadir_write_clock(cache->path, cache->clock);
-}
-
-static int
-load_names(struct cache *cache, struct ledger *ledger)
-{
-	int done = core_snapshot(cache);
-
-	if (done >= 0)
-		done = ledger_load(ledger, cache->snapshot);
-	snapshot_release(cache->snapshot);
-	for (struct usage *usage = ledger_next(ledger, NULL); done >= 0 && usage;
-	     usage = ledger_next(ledger, usage)) {
-		/* Until the leases are known that may be taken up again. */
-		usage->keep_above = 0;
-		cache->keeping += !usage->flushed;
-		if (!usage->flushed && !names_add(&cache->names, usage))
-			done = STORE_FAILED;
-	}
-	return done;
 }
 
 static int
@@ -170,7 +153,7 @@ start_engine(struct cache *cache, char *error)
 	if (done >= 0) {
 		store_set_secret(cache->store, identity.secret);
 		cache->next_incarnation = progress.next_incarnation;
-		done = load_names(cache, ledger);
+		done = core_load_names(cache, ledger, &identity);
 	}
 	if (done < 0) {
 		snprintf(error, CACHE_ERROR_MAX, "%s", store_why(done));
@@ -330,6 +313,7 @@ cache_open(const struct cache_config *config, unsigned wait_ms, struct cache **r
 	if (!cache)
 		return refuse(error, "%s: %s", "cannot start", strerror(ENOMEM));
 	cache->config = *config;
+	cache->own_uid = geteuid();
 	cache->lock_fd = cache->wake_fd = cache->hold_fd = cache->events_fd = -1;
 	if (snprintf(cache->path, sizeof(cache->path), "%s", config->path) >=
 		    (int)sizeof(cache->path) ||

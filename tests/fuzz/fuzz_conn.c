@@ -69,6 +69,7 @@ begin(struct daemon *daemon)
 	log_set_level(LOG_ERROR);
 	cache_open(&config, 0, &daemon->sessions.cache, error);
 	daemon->sessions.data = "/data";
+	daemon->sessions.usermap = (struct usermap){ .whole = true, .overflow = 65534 };
 	uv_loop_init(&daemon->loop);
 	daemon->conns = conns_new(&daemon->loop, &daemon->sessions, &limits);
 	assert(daemon->conns);

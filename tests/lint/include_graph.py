@@ -32,8 +32,8 @@ LEVELS = [
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "admission", "bundling", "counting", "decide", "getting", "invalidate", "leasing", "listing",
-     "lookup", "naming", "parking", "putting", "request", "startup", "transfer"},
-    {"counters", "input", "listener", "notify", "rights", "place", "settings", "stream", "watch"},
+     "lookup", "naming", "origin", "parking", "putting", "request", "startup", "transfer"},
+    {"counters", "input", "listener", "notify", "rights", "place", "settings", "stream", "usermap", "watch"},
     {"handover", "outbox"},
     {"session"},
     {"reply"},
@@ -52,7 +52,7 @@ LEVELS = [
 # The parts behind a front door see it as well.
 PARTS = {
     "daemon/cache.h": {"cache_core", "admission", "bundling", "counting", "decide", "getting", "invalidate", "leasing",
-                       "listing", "lookup", "naming", "parking", "putting", "request", "startup", "transfer"},
+                       "listing", "lookup", "naming", "origin", "parking", "putting", "request", "startup", "transfer"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/writer.h": {"writer_core", "commit"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},

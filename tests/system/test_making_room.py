@@ -12,7 +12,7 @@ import pytest
 
 import harness
 from harness import GOAWAY, HELLO, PING, REPLY, SYNC
-from test_daemon_life import nobody_or_skip
+from test_daemon_life import another_or_skip
 
 RELEASES = harness.BUILD / "releases"
 OLDER, NEWER = RELEASES / "brined-0.0.1", RELEASES / "brined-9.0.0"
@@ -93,7 +93,7 @@ assert client.call(harness.PING).kind == harness.REPLY
 
 
 def test_a_daemon_stays_when_another_user_asks(make_daemon, folder):
-    uid = nobody_or_skip()
+    uid = another_or_skip()
     daemon = make_daemon("--automatic", "--socket", str(folder / "open.sock"))
     folder.chmod(0o711)
     (folder / "open.sock").chmod(0o666)

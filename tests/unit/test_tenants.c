@@ -171,6 +171,183 @@ what_is_not_declared_any_more_is_the_first_to_go(void **state)
 	engine_close(&engine);
 }
 
+/* ---- whose the store is ---- */
+
+static void
+use_machine(struct engine *engine, const char *id)
+{
+	static char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/machine-id", engine->path);
+	remove(path);
+	engine->config.machine_file = path;
+	if (!id)
+		return;
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fputs(id, file) > 0);
+	fclose(file);
+}
+
+static void
+restart_on(struct engine *engine, const char *machine, bool adopt)
+{
+	engine_stop(engine);
+	use_machine(engine, machine);
+	engine->config.adopt = adopt;
+	engine_reopen(engine);
+}
+
+#define HERE "0123456789abcdef0123456789abcdef\n"
+#define THERE "fedcba9876543210fedcba9876543210\n"
+
+static void
+open_on(struct engine *engine, const char *machine)
+{
+	engine_open(engine);
+	restart_on(engine, machine, true);
+	configure(engine, "[namespace /s]\nwriters = 1\n");
+	fill(engine, 1, "a", 0, OWN);
+	fill(engine, 1, "/s", 0, OWN);
+}
+
+static void
+a_store_of_another_machine_is_nobodys(void **state)
+{
+	struct engine engine;
+	(void)state;
+
+	open_on(&engine, HERE);
+	restart_on(&engine, HERE, false);
+	assert_int_equal(count_there(&engine, 1, "a", OWN), OWN);
+	restart_on(&engine, THERE, false);
+	assert_int_equal(count_there(&engine, 1, "a", OWN), 0);
+	assert_int_equal(count_there(&engine, 1, "/s", OWN), 0);
+	/* What is stored now is somebody's, at the next start too; the other stays nobody's, back home as well. */
+	fill(&engine, 1, "a", 0, 7);
+	restart_on(&engine, THERE, false);
+	assert_int_equal(count_there(&engine, 1, "a", OWN), 7);
+	restart_on(&engine, HERE, false);
+	assert_int_equal(count_there(&engine, 1, "a", OWN), 0);
+	engine_close(&engine);
+}
+
+static void
+a_store_of_another_machine_is_taken_over_when_it_is_adopted(void **state)
+{
+	struct engine engine;
+	(void)state;
+
+	open_on(&engine, HERE);
+	restart_on(&engine, THERE, true);
+	assert_int_equal(count_there(&engine, 1, "a", OWN), OWN);
+	restart_on(&engine, THERE, false);
+	assert_int_equal(count_there(&engine, 1, "/s", OWN), OWN);
+	engine_close(&engine);
+}
+
+static void
+it_may_be_adopted_later_and_what_was_stored_meanwhile_stays(void **state)
+{
+	struct engine engine;
+	(void)state;
+
+	open_on(&engine, HERE);
+	restart_on(&engine, THERE, false);
+	fill(&engine, 1, "a", 0, 7);
+	restart_on(&engine, THERE, true);
+	assert_int_equal(count_there(&engine, 1, "a", OWN), 7);
+	assert_int_equal(count_there(&engine, 1, "/s", OWN), OWN);
+	engine_close(&engine);
+}
+
+static void
+a_machine_without_an_id_equals_itself(void **state)
+{
+	struct engine engine;
+	(void)state;
+
+	open_on(&engine, NULL);
+	restart_on(&engine, NULL, false);
+	assert_int_equal(count_there(&engine, 1, "a", OWN), OWN);
+	engine_close(&engine);
+}
+
+static void
+in_a_full_store_what_came_from_another_machine_goes_first(void **state)
+{
+	struct engine engine;
+	(void)state;
+
+	engine_open_with(&engine, 64 * MIB);
+	restart_on(&engine, HERE, true);
+	fill(&engine, 2, "old", 0, 4 * OWN);
+	restart_on(&engine, THERE, false);
+	fill(&engine, 1, "new", 0, OWN);
+	fill(&engine, 2, "flood", 0, 3000);
+	assert_int_equal(count_there(&engine, 1, "new", OWN), OWN);
+	restart_on(&engine, THERE, true);
+	assert_true(count_there(&engine, 2, "old", 4 * OWN) < OWN);
+	engine_close(&engine);
+}
+
+#define DYNAMIC 62000
+
+static void
+what_a_number_had_that_systemd_gives_anew_is_gone_after_a_restart(void **state)
+{
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	fill(&engine, DYNAMIC, "a", 0, OWN);
+	fill(&engine, DYNAMIC - 1000, "a", 0, OWN);
+	assert_int_equal(count_there(&engine, DYNAMIC, "a", OWN), OWN);
+	engine_stop(&engine);
+	engine_reopen(&engine);
+	assert_int_equal(count_there(&engine, DYNAMIC, "a", OWN), 0);
+	assert_int_equal(count_there(&engine, DYNAMIC - 1000, "a", OWN), OWN);
+	engine_close(&engine);
+}
+
+static uint32_t
+writer_of(struct engine *engine, unsigned number)
+{
+	struct get get = { .target = target_of(1, "/s", number),
+			   .max_age_ms = TTL_NEVER,
+			   .meta_only = true };
+
+	ENGINE_CALL(engine, cache_get(engine->cache, &get, &later, &answer_));
+	assert_int_equal(engine->answer.kind, ANSWER_DONE);
+	return engine->answer.writer_uid;
+}
+
+static void
+after_a_restart_nobody_is_taken_for_the_writer_who_had_such_a_number(void **state)
+{
+	struct engine engine;
+	struct target touched;
+	(void)state;
+
+	engine_open(&engine);
+	configure(&engine, "[namespace /s]\nwriters = *\n");
+	fill(&engine, DYNAMIC, "/s", 0, 2);
+	fill(&engine, 1000, "/s", 2, 3);
+	assert_int_equal(writer_of(&engine, 0), DYNAMIC);
+	engine_stop(&engine);
+	engine_reopen(&engine);
+	assert_int_equal(writer_of(&engine, 0), NAMESPACE_SHARED);
+	assert_int_equal(writer_of(&engine, 2), 1000);
+	touched = target_of(DYNAMIC, "/s", 0);
+	ENGINE_CALL(&engine, cache_touch(engine.cache, &touched, 100000, ACK_DISK, &later,
+					 &answer_));
+	assert_int_equal(writer_of(&engine, 0), NAMESPACE_SHARED);
+	fill(&engine, DYNAMIC, "/s", 1, 2);
+	assert_int_equal(writer_of(&engine, 1), DYNAMIC);
+	engine_close(&engine);
+}
+
 int
 main(void)
 {
@@ -182,6 +359,18 @@ main(void)
 		cmocka_unit_test(a_lower_quota_is_kept_at_once_and_by_itself),
 		cmocka_unit_test(in_a_full_store_one_below_its_share_loses_nothing),
 		cmocka_unit_test(what_is_not_declared_any_more_is_the_first_to_go),
+		cmocka_unit_test(a_store_of_another_machine_is_nobodys),
+		cmocka_unit_test(
+			a_store_of_another_machine_is_taken_over_when_it_is_adopted),
+		cmocka_unit_test(
+			it_may_be_adopted_later_and_what_was_stored_meanwhile_stays),
+		cmocka_unit_test(a_machine_without_an_id_equals_itself),
+		cmocka_unit_test(
+			in_a_full_store_what_came_from_another_machine_goes_first),
+		cmocka_unit_test(
+			what_a_number_had_that_systemd_gives_anew_is_gone_after_a_restart),
+		cmocka_unit_test(
+			after_a_restart_nobody_is_taken_for_the_writer_who_had_such_a_number),
 	};
 	return unit_run(tests);
 }

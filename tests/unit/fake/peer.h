@@ -77,6 +77,7 @@ world_open(struct world *world, const struct conns_limits *limits)
 	log_set_level(LOG_WARNING);
 	assert_int_equal(cache_open(&config, 0, &world->sessions.cache, error), 0);
 	world->sessions.data = "/home/ada/.cache/brine";
+	world->sessions.usermap = (struct usermap){ .whole = true, .overflow = 65534 };
 	world->sessions.release = 256;
 	world->sessions.own_uid = 1000;
 	assert_int_equal(uv_loop_init(&world->loop), 0);
