@@ -209,12 +209,14 @@ grow(struct session *session, size_t more)
 	if (need <= room)
 		return ERROR_NONE;
 	room = room * 2 > need ? room * 2 : need;
-	if (session->all->batch_bytes + room - batch->room > BATCH_ARRIVING_MAX)
+	if (!user_may(session->user, session->user->batches, session->all->batch_bytes,
+		      BATCH_ARRIVING_MAX, room - batch->room))
 		return ERROR_BUSY;
 	bytes = realloc(batch->bytes, room);
 	if (!bytes)
 		return ERROR_NO_MEMORY;
 	session->all->batch_bytes += room - batch->room;
+	session->user->batches += room - batch->room;
 	batch->bytes = bytes;
 	batch->room = room;
 	return ERROR_NONE;

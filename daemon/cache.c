@@ -43,13 +43,54 @@ core_number(struct cache *cache)
 	return cache->clock;
 }
 
+static struct account **
+account_place(struct cache *cache, uint32_t uid)
+{
+	struct account **at = &cache->accounts[uid % ACCOUNT_BUCKETS];
+
+	while (*at && (*at)->uid != uid)
+		at = &(*at)->next;
+	return at;
+}
+
+static struct account *
+account_join(struct cache *cache, uint32_t uid)
+{
+	struct account **place = account_place(cache, uid);
+
+	if (!*place) {
+		*place = calloc(1, sizeof(**place));
+		if (!*place)
+			return NULL;
+		(*place)->uid = uid;
+	}
+	(*place)->payers++;
+	return *place;
+}
+
+static void
+account_leave(struct cache *cache, struct account *account)
+{
+	struct account **place;
+
+	if (--account->payers)
+		return;
+	place = account_place(cache, account->uid);
+	*place = account->next;
+	free(account);
+}
+
 struct payer *
-payer_new(struct cache *cache)
+payer_new(struct cache *cache, uint32_t uid)
 {
 	struct payer *payer = calloc(1, sizeof(*payer));
+	struct account *account = payer ? account_join(cache, uid) : NULL;
 
-	if (payer)
-		*payer = (struct payer){ .cache = cache, .refs = 1 };
+	if (!account) {
+		free(payer);
+		return NULL;
+	}
+	*payer = (struct payer){ .cache = cache, .account = account, .refs = 1 };
 	return payer;
 }
 
@@ -64,9 +105,33 @@ payer_hold(struct payer *payer)
 void
 payer_release(struct payer **payer)
 {
-	if (*payer && --(*payer)->refs == 0)
+	if (*payer && --(*payer)->refs == 0) {
+		account_leave((*payer)->cache, (*payer)->account);
 		free(*payer);
+	}
 	*payer = NULL;
+}
+
+static void
+charge(struct payer *payer, size_t bytes)
+{
+	struct account *account = payer->account;
+
+	payer->cache->busy_accounts += account->bytes == 0;
+	account->busy += payer->bytes == 0;
+	account->bytes += bytes;
+	payer->bytes += bytes;
+}
+
+static void
+relieve(struct payer *payer, size_t bytes)
+{
+	struct account *account = payer->account;
+
+	payer->bytes -= bytes;
+	account->bytes -= bytes;
+	account->busy -= payer->bytes == 0;
+	payer->cache->busy_accounts -= account->bytes == 0;
 }
 
 void
@@ -75,10 +140,8 @@ core_accept(struct cache *cache, struct change *change, struct payer *payer)
 	change->accepted_ns = cache->now_ns;
 	change->accepted_ms = cache->now_ms;
 	change->payer = payer_hold(payer);
-	if (payer) {
-		cache->payers += payer->bytes == 0;
-		payer->bytes += change->charge;
-	}
+	if (payer && change->charge)
+		charge(payer, change->charge);
 	if (!pending_gathers(cache->pending))
 		writer_expect(cache->writer, cache->now_ms);
 	pending_add(cache->pending, change);
@@ -87,12 +150,11 @@ core_accept(struct cache *cache, struct change *change, struct payer *payer)
 void
 core_settled(void *arg, struct change *change)
 {
-	struct cache *cache = arg;
-
+	(void)arg;
 	if (!change->payer)
 		return;
-	change->payer->bytes -= change->charge;
-	cache->payers -= change->payer->bytes == 0;
+	if (change->charge)
+		relieve(change->payer, change->charge);
 	payer_release(&change->payer);
 }
 
@@ -427,18 +489,34 @@ cache_on_room(struct cache *cache, void (*on_room)(void *arg), void *arg)
 	cache->on_room_arg = arg;
 }
 
+/* What one uid may have of it; who is alone with its bytes, all. */
+static uint64_t
+share_of(const struct cache *cache, const struct account *account)
+{
+	size_t others = cache->busy_accounts - (account->bytes > 0);
+
+	return others ? cache->config.pending_size / (others + 2)
+		      : cache->config.pending_size;
+}
+
 bool
 cache_admits(struct cache *cache, const struct payer *payer, size_t bytes)
 {
 	uint64_t limit = cache->config.pending_size, now = pending_bytes(cache->pending);
-	uint64_t share = limit / (cache->payers + 1);
+	uint64_t reserve = limit / PENDING_RESERVE_PART;
+	const struct account *account = payer->account;
+	uint64_t share = share_of(cache, account);
 
-	if (payer->bytes + bytes <= PENDING_FIRST)
-		return now + bytes <= limit + limit / PENDING_RESERVE_PART;
+	/* Each connection's first bytes; but a thousand connections of one uid do not take the reserve from others. */
+	if (payer->bytes + bytes <= PENDING_FIRST &&
+	    (account->bytes + bytes <= share + reserve ||
+	     account->bytes + bytes <= PENDING_FIRST))
+		return now + bytes <= limit + reserve;
 	if (now + bytes > limit)
 		return false;
 	/* Half of it is there for the taking; the rest goes to those below their fair share. */
-	return now <= limit / 2 || payer->bytes + bytes <= share;
+	return now <= limit / 2 || (account->bytes + bytes <= share &&
+				    payer->bytes + bytes <= share / (account->busy + 1));
 }
 
 uint64_t

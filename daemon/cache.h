@@ -157,8 +157,9 @@ uint64_t cache_turn_begin(struct cache *cache);
 void cache_turn_end(struct cache *cache);
 uint64_t cache_deadline_ns(const struct cache *cache);
 
-/* Who pays for bytes that wait for the disk: one per connection; lives on until they are there. */
-struct payer *payer_new(struct cache *cache);
+/* Who pays for bytes that wait for the disk: one per connection; lives on until they are there. What there is, is
+ * divided between uids first, and then between the connections of each. */
+struct payer *payer_new(struct cache *cache, uint32_t uid);
 void payer_release(struct payer **payer);
 
 /* May this payer's next request carry `bytes` of value now? If not, the caller stops reading from it

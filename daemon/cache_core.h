@@ -26,8 +26,20 @@
 /* Tags are invalidated while no more waits for the disk than so many times what puts may fill. */
 #define STAMPS_PENDING_TIMES 2
 
+/* Of all payers of one uid. */
+struct account {
+	struct account *next;
+	uint32_t uid;
+	size_t payers; /* all of them */
+	size_t busy;   /* those with bytes */
+	size_t bytes;
+};
+
+#define ACCOUNT_BUCKETS 64
+
 struct payer {
 	struct cache *cache;
+	struct account *account;
 	size_t bytes;
 	size_t refs;
 };
@@ -176,7 +188,8 @@ struct cache {
 	struct download *downloads;
 	uint64_t download_bytes;
 	struct upload *uploads;
-	size_t payers; /* with bytes */
+	struct account *accounts[ACCOUNT_BUCKETS];
+	size_t busy_accounts; /* with bytes */
 
 	/* Whether the loop may touch what is not known to be in memory. */
 	uint32_t
@@ -434,7 +447,8 @@ int op_stats(struct cache *cache, struct op *op, struct answer *ret_answer);
 
 /* ---- transfer.c ---- */
 
-struct download *download_new(struct cache *cache, const struct record *record);
+struct download *download_new(struct cache *cache, const struct record *record,
+			      uint32_t uid);
 void download_job_done(struct cache *cache, struct download *download,
 		       struct read_job *job);
 /* Object ids that are being read or about to be; to must hold WRITER_PINS_MAX. False: there are more. */

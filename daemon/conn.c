@@ -112,8 +112,12 @@ conn_close(struct conn *conn)
 	if (conn->fd < 0)
 		return;
 	watch_stop(&conn->watch);
+	if (conn->session) {
+		input_drop(&conn->input, &all->budget, conn->session->user,
+			   conn->input.len);
+		conn->session->user->connections--;
+	}
 	session_close(&conn->session);
-	input_drop(&conn->input, &all->budget, conn->input.len);
 	undirty(conn);
 	if (conn->previous)
 		conn->previous->next = conn->next;

@@ -60,6 +60,7 @@ struct conns {
 	struct input_budget budget;
 	uint64_t now_ns;
 	bool in_turn;
+	uint64_t round; /* of events, so far */
 	bool leaving;
 	bool owing; /* somebody may owe something: sweep */
 	uint64_t refusal_said_ns;

@@ -71,20 +71,18 @@ say_scarce(struct conns *all)
 		    all->connections_max);
 }
 
-/* Other users than the daemon's own get at most half of what their fellows leave, so that one of them
- * cannot shut the others out. */
 static bool
 admitted(struct conns *all, uint32_t uid)
 {
-	unsigned count = conns_count(all), own = 0;
+	const struct user *user = user_find(&all->sessions->users, uid);
+	unsigned count = conns_count(all);
 
 	if (count >= all->connections_max && !(all->scarce && conns_drop_idle(all)))
 		return false;
 	if (uid == 0 || uid == all->sessions->own_uid)
 		return true;
-	for (const struct conn *conn = all->first; conn; conn = conn->next)
-		own += conn->uid == uid;
-	return own < (all->connections_max - (count - own) + 1) / 2;
+	return user_may(user, user ? user->connections : 0, conns_count(all),
+			all->connections_max, 1);
 }
 
 /* Answers a HELLO that is not read. Whether it arrives does not matter. */
@@ -178,6 +176,7 @@ settle_dirty(struct conns *conns)
 bool
 conns_turn(struct conns *conns)
 {
+	conns->round++;
 	settle_dirty(conns);
 	if (conns->in_turn) {
 		conns->in_turn = false;

@@ -99,10 +99,11 @@ decide_delete(struct cache *cache, struct op *op, struct found *found,
 
 /* The value in the receiver's own memory, or a download: it outlives the object. False: no memory. */
 static bool
-take_value(struct cache *cache, const struct found *found, struct answer *answer)
+take_value(struct cache *cache, const struct found *found, uint32_t uid,
+	   struct answer *answer)
 {
 	if (found->chunks) {
-		answer->download = download_new(cache, &found->record);
+		answer->download = download_new(cache, &found->record, uid);
 		return answer->download;
 	}
 	answer->owner = found->owner;
@@ -146,7 +147,7 @@ decide_take(struct cache *cache, struct op *op, struct found *found,
 			       : remove_nothing(cache, op, found->pending, ret_answer);
 	}
 	core_fill_meta(cache, &found->record, &answer);
-	if (!take_value(cache, found, &answer)) {
+	if (!take_value(cache, found, op->simple.target.uid, &answer)) {
 		free(found->owner);
 		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
 	}

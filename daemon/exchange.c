@@ -28,7 +28,8 @@ on_poll(uv_poll_t *poll, int status, int events)
 	}
 	if (events & UV_WRITABLE)
 		conn->session->outbox.stuck = false;
-	if (events & UV_READABLE && !conn_blocked(conn))
+	if (events & UV_READABLE && !conn_blocked(conn) &&
+	    user_reads(conn->session->user, conn->all->round))
 		intake_read(conn);
 	conn_mark_dirty(conn);
 }
@@ -164,6 +165,7 @@ exchange_open(struct conns *all, int fd, uint32_t uid)
 		conn_close(conn);
 		return NULL;
 	}
+	conn->session->user->connections++;
 	set_interest(conn);
 	return conn;
 }

@@ -150,7 +150,7 @@ op_decide_get(struct cache *cache, struct op *op, struct found *found,
 		return answer_now(ret_answer, answer);
 	}
 	if (!get->meta_only && found->chunks) {
-		answer.download = download_new(cache, &found->record);
+		answer.download = download_new(cache, &found->record, get->target.uid);
 		if (!answer.download)
 			return answer_refuse(ret_answer, ERROR_NO_MEMORY);
 	} else if (!get->meta_only) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/log.h"
+#include "daemon/user.h"
 
 /* What a buffer of this size takes from the budget. */
 static size_t
@@ -15,16 +16,17 @@ charge(size_t size)
 }
 
 bool
-input_affords(const struct input *input, const struct input_budget *budget, size_t size)
+input_affords(const struct input *input, const struct input_budget *budget,
+	      const struct user *user, size_t size)
 {
 	size_t more = size > input->size ? charge(size) - charge(input->size) : 0;
 
-	return !more ||
-	       (budget->used <= budget->max && more <= budget->max - budget->used);
+	return !more || user_may(user, user->received, budget->used, budget->max, more);
 }
 
 bool
-input_reserve(struct input *input, struct input_budget *budget, size_t size)
+input_reserve(struct input *input, struct input_budget *budget, struct user *user,
+	      size_t size)
 {
 	size_t more;
 	uint8_t *bytes;
@@ -32,7 +34,7 @@ input_reserve(struct input *input, struct input_budget *budget, size_t size)
 	if (size <= input->size)
 		return true;
 	more = charge(size) - charge(input->size);
-	if (!input_affords(input, budget, size))
+	if (!input_affords(input, budget, user, size))
 		return false;
 	bytes = realloc(input->bytes, size);
 	if (!bytes)
@@ -40,11 +42,13 @@ input_reserve(struct input *input, struct input_budget *budget, size_t size)
 	input->bytes = bytes;
 	input->size = size;
 	budget->used += more;
+	user->received += more;
 	return true;
 }
 
 bool
-input_append(struct input *input, struct input_budget *budget, struct slice bytes)
+input_append(struct input *input, struct input_budget *budget, struct user *user,
+	     struct slice bytes)
 {
 	size_t len = input->len + bytes.len;
 
@@ -58,6 +62,7 @@ input_append(struct input *input, struct input_budget *budget, struct slice byte
 		if (!grown)
 			return false;
 		budget->used += charge(len) - charge(input->size);
+		user->received += charge(len) - charge(input->size);
 		input->bytes = grown;
 		input->size = len;
 	}
@@ -67,7 +72,8 @@ input_append(struct input *input, struct input_budget *budget, struct slice byte
 }
 
 void
-input_drop(struct input *input, struct input_budget *budget, size_t len)
+input_drop(struct input *input, struct input_budget *budget, struct user *user,
+	   size_t len)
 {
 	CHECK(len <= input->len);
 	input->len -= len;
@@ -76,6 +82,8 @@ input_drop(struct input *input, struct input_budget *budget, size_t len)
 		return;
 	}
 	budget->used -= charge(input->size);
+	if (input->size)
+		user->received -= charge(input->size);
 	free(input->bytes);
 	*input = (struct input){ 0 };
 }

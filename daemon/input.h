@@ -19,24 +19,29 @@ struct input_budget {
 	size_t max;
 };
 
+struct user;
+
 struct input {
 	uint8_t *bytes;
 	size_t len;
 	size_t size; /* of the buffer */
 };
 
-/* Does the budget allow a buffer of size bytes? */
+/* Does the budget allow this user a buffer of size bytes? */
 bool input_affords(const struct input *input, const struct input_budget *budget,
-		   size_t size);
+		   const struct user *user, size_t size);
 
 /* Makes the buffer hold size bytes. Returns false when budget or memory do not allow it. */
-bool input_reserve(struct input *input, struct input_budget *budget, size_t size);
+bool input_reserve(struct input *input, struct input_budget *budget, struct user *user,
+		   size_t size);
 
 /* Adds bytes; more than was reserved only up to INPUT_SHARE. False: no memory. */
-bool input_append(struct input *input, struct input_budget *budget, struct slice bytes);
+bool input_append(struct input *input, struct input_budget *budget, struct user *user,
+		  struct slice bytes);
 
 /* Removes the first len bytes; frees the buffer when nothing is left. */
-void input_drop(struct input *input, struct input_budget *budget, size_t len);
+void input_drop(struct input *input, struct input_budget *budget, struct user *user,
+		size_t len);
 
 /* Does it hold a part of the budget? */
 static inline bool

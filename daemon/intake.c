@@ -153,9 +153,11 @@ intake_reserve(struct conn *conn)
 	struct conns *all = conn->all;
 	bool small = !input_large(&conn->input);
 
-	while (!input_reserve(&conn->input, &all->budget, conn->need)) {
+	while (!input_reserve(&conn->input, &all->budget, conn->session->user,
+			      conn->need)) {
 		/* Nobody tells when the machine has memory again, so there is nothing to wait for. */
-		if (input_affords(&conn->input, &all->budget, conn->need)) {
+		if (input_affords(&conn->input, &all->budget, conn->session->user,
+				  conn->need)) {
 			conn_drop(conn, "out of memory for its request");
 			return;
 		}
@@ -185,7 +187,7 @@ intake_go_on(struct conn *conn)
 	if (conn->fd < 0)
 		return;
 	if (used)
-		input_drop(&conn->input, &all->budget, used);
+		input_drop(&conn->input, &all->budget, conn->session->user, used);
 	if (large && !input_large(&conn->input))
 		conn_wake_waiting(all, WAIT_MEMORY);
 	if (conn->input.len && conn->need > conn->input.size)
@@ -212,7 +214,7 @@ process_new(struct conn *conn, struct slice bytes)
 		intake_reserve(conn);
 	if (conn->fd < 0)
 		return;
-	if (!input_append(&conn->input, &all->budget, bytes))
+	if (!input_append(&conn->input, &all->budget, conn->session->user, bytes))
 		conn_drop(conn, "out of memory for its request");
 }
 

@@ -129,6 +129,8 @@ op_job(struct parked *parked, enum read_kind kind)
 	memset(parked->job, 0, offsetof(struct read_job, record));
 	parked->job->kind = kind;
 	parked->job->owner = parked;
+	parked->job->uid = parked->op.kind == OP_BUNDLE ? parked->op.bundle->uid
+							: op_target(&parked->op)->uid;
 	return parked->job;
 }
 

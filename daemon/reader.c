@@ -1,4 +1,4 @@
-/* reader.c - the reader threads and their two queues. */
+/* reader.c - the reader threads and their queues. */
 #include "daemon/reader.h"
 
 #include <pthread.h>
@@ -15,6 +15,12 @@
 /* Where cores are short, the loop comes before those who copy large values. */
 #define READER_NICE 5
 
+/* What waits for a reader. */
+struct lane {
+	struct read_job *first;
+	struct read_job *last;
+};
+
 struct readers {
 	struct store *store;
 	int wake_fd;
@@ -22,8 +28,9 @@ struct readers {
 	pthread_t threads[READER_THREADS_MAX];
 	pthread_mutex_t mutex;
 	pthread_cond_t work;
-	struct read_job *first; /* to do */
-	struct read_job *last;
+	struct lane lanes[READER_LANES]; /* to do */
+	size_t waiting;                  /* in all of them */
+	unsigned turn;                   /* of the lane after this one */
 	struct read_job *done;
 	bool stop;
 };
@@ -308,20 +315,34 @@ perform(struct snapshot *snapshot, struct read_job *job)
 	return done;
 }
 
+/* The next lane's first: who has asked for thousands of pages does not hold up who asks for one. */
+static struct read_job *
+take_next(struct readers *readers)
+{
+	struct lane *lane;
+	struct read_job *job;
+
+	do
+		lane = &readers->lanes[++readers->turn % READER_LANES];
+	while (!lane->first);
+	job = lane->first;
+	lane->first = job->next;
+	if (!lane->first)
+		lane->last = NULL;
+	readers->waiting--;
+	return job;
+}
+
 static struct read_job *
 take_job(struct readers *readers)
 {
 	struct read_job *job = NULL;
 
 	pthread_mutex_lock(&readers->mutex);
-	while (!readers->first && !readers->stop)
+	while (!readers->waiting && !readers->stop)
 		pthread_cond_wait(&readers->work, &readers->mutex);
-	if (!readers->stop) {
-		job = readers->first;
-		readers->first = job->next;
-		if (!readers->first)
-			readers->last = NULL;
-	}
+	if (!readers->stop)
+		job = take_next(readers);
 	pthread_mutex_unlock(&readers->mutex);
 	return job;
 }
@@ -391,9 +412,13 @@ readers_stop(struct readers **readers, struct read_job **ret_left)
 	pthread_mutex_unlock(&gone->mutex);
 	for (unsigned i = 0; i < gone->count; i++)
 		pthread_join(gone->threads[i], NULL);
-	if (gone->last)
-		gone->last->next = gone->done;
-	*ret_left = gone->first ? gone->first : gone->done;
+	*ret_left = gone->done;
+	while (gone->waiting) {
+		struct read_job *job = take_next(gone);
+
+		job->next = *ret_left;
+		*ret_left = job;
+	}
 	pthread_cond_destroy(&gone->work);
 	pthread_mutex_destroy(&gone->mutex);
 	free(gone);
@@ -403,13 +428,16 @@ readers_stop(struct readers **readers, struct read_job **ret_left)
 void
 readers_submit(struct readers *readers, struct read_job *job)
 {
+	struct lane *lane = &readers->lanes[job->uid % READER_LANES];
+
 	pthread_mutex_lock(&readers->mutex);
 	job->next = NULL;
-	if (readers->last)
-		readers->last->next = job;
+	if (lane->last)
+		lane->last->next = job;
 	else
-		readers->first = job;
-	readers->last = job;
+		lane->first = job;
+	lane->last = job;
+	readers->waiting++;
 	pthread_cond_signal(&readers->work);
 	pthread_mutex_unlock(&readers->mutex);
 }

@@ -19,6 +19,8 @@
 #define READER_PART_ROWS 16
 #define READER_PART_MAX (READER_PART_ROWS * CHUNK_BIG)
 #define READER_SCAN_BYTES (UINT32_C(1) << 19)
+/* Queues, one for each uid or, where there are more uids, for some. */
+#define READER_LANES 64
 #define READER_SCAN_LOOK 16384 /* rows that one scan job walks over */
 
 enum read_kind {
@@ -33,6 +35,7 @@ struct read_job {
 	struct read_job *previous; /* in the list of outstanding jobs: the loop's */
 	struct read_job *following;
 	enum read_kind kind;
+	uint32_t uid; /* for whom: uids have their turns, whatever each has asked for */
 	uint64_t
 		began; /* the last transaction that was known when it was submitted: its snapshot is no
 			   older */

@@ -49,9 +49,11 @@ session_open(struct sessions *all, int fd, uint32_t uid, void (*on_output)(void 
 
 	if (!session)
 		return NULL;
-	session->payer = payer_new(all->cache);
+	session->payer = payer_new(all->cache, uid);
 	session->peer = cache_peer_new(all->cache, uid);
-	if (!session->payer || !session->peer) {
+	session->user = user_join(&all->users, uid, uid == 0 || uid == all->own_uid);
+	if (!session->payer || !session->peer || !session->user) {
+		user_leave(&all->users, &session->user);
 		payer_release(&session->payer);
 		cache_peer_free(all->cache, &session->peer);
 		free(session);
@@ -99,6 +101,7 @@ session_drop_batch(struct session *session)
 	if (!batch)
 		return;
 	session->all->batch_bytes -= batch->room;
+	session->user->batches -= batch->room;
 	free(batch->bytes);
 	free(batch);
 	session->batch = NULL;
@@ -117,6 +120,7 @@ session_close(struct session **session)
 	session_drop_batch(gone);
 	payer_release(&gone->payer);
 	cache_peer_free(gone->all->cache, &gone->peer);
+	user_leave(&gone->all->users, &gone->user);
 	release(gone);
 }
 

@@ -12,6 +12,7 @@
 #include "daemon/counters.h"
 #include "daemon/outbox.h"
 #include "daemon/rights.h"
+#include "daemon/user.h"
 #include "daemon/usermap.h"
 
 /* What all sessions share; the owner fills in the first lines. */
@@ -24,6 +25,7 @@ struct sessions {
 	uint32_t own_uid;    /* it is an administrator, as uid 0 is and admin_group */
 	const struct conf *conf; /* borrowed; NULL: nothing is shared */
 	struct usermap usermap;
+	struct users users;
 	struct counters counters;
 	struct outbox_pool pool;
 	size_t batch_bytes;    /* that half-received batches hold */
@@ -63,6 +65,7 @@ struct session {
 	struct payer *payer;
 	struct peer *peer;
 	uint32_t uid;
+	struct user *user; /* until it is closed */
 	struct standing standing;
 	const struct conf_namespace *declared; /* that was last asked for, or NULL */
 	uint32_t next_id;

@@ -247,6 +247,7 @@ struct download {
 	struct cache *cache;
 	struct download *next; /* all of them */
 	uint64_t object_id;
+	uint32_t uid; /* who gets it */
 	uint32_t rows;
 	uint32_t index;   /* next row to ask for */
 	uint64_t left;    /* bytes of the value not yet given out */
@@ -260,13 +261,14 @@ struct download {
 };
 
 struct download *
-download_new(struct cache *cache, const struct record *record)
+download_new(struct cache *cache, const struct record *record, uint32_t uid)
 {
 	struct download *download = calloc(1, sizeof(*download));
 
 	if (!download)
 		return NULL;
 	download->cache = cache;
+	download->uid = uid;
 	download->object_id = record->object_id;
 	download->rows = record->big_rows + record->small_rows;
 	download->left = record->length;
@@ -349,6 +351,7 @@ read_ahead(struct download *download, unsigned which)
 	}
 	buffer->job.kind = READ_PART;
 	buffer->job.owner = download;
+	buffer->job.uid = download->uid;
 	buffer->job.object_id = download->object_id;
 	buffer->job.index = download->index;
 	buffer->job.row_limit = download->rows;

@@ -33,6 +33,7 @@ LEVELS = [
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "admission", "bundling", "counting", "decide", "getting", "invalidate", "leasing", "listing",
      "lookup", "naming", "origin", "parking", "putting", "request", "startup", "transfer"},
+    {"user"},
     {"counters", "input", "listener", "notify", "rights", "place", "settings", "stream", "usermap", "watch"},
     {"handover", "outbox"},
     {"session"},

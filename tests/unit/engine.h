@@ -81,7 +81,7 @@ engine_reopen(struct engine *engine)
 
 	if (cache_open(&engine->config, 0, &engine->cache, error))
 		fail_msg("%s", error);
-	engine->payer = payer_new(engine->cache);
+	engine->payer = payer_new(engine->cache, 1000);
 }
 
 static inline void

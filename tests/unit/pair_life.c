@@ -211,7 +211,7 @@ pair_start(struct pair *pair, uint64_t commit_delay_ns)
 	pair_move(pair, pair->mono_ns + NS_PER_MS, 0);
 	if (cache_open(&config, 0, &here.cache, error))
 		pair_fail(pair, __FILE__, __LINE__, error);
-	here.payer = payer_new(here.cache);
+	here.payer = payer_new(here.cache, 1000);
 	pair->start++;
 	pair->seen.starts++;
 	memset(pair->seats, 0, sizeof(pair->seats));

@@ -186,10 +186,11 @@ cache_deadline_ns(const struct cache *cache)
 }
 
 struct payer *
-payer_new(struct cache *cache)
+payer_new(struct cache *cache, uint32_t uid)
 {
 	struct payer *payer = calloc(1, sizeof(*payer));
 
+	(void)uid;
 	CHECK(payer);
 	payer->cache = cache;
 	fake.open_payers++;

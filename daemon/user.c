@@ -1,0 +1,75 @@
+/* user.c - the table of users who are connected, and their shares. Loop thread. Owns the users. */
+#include "daemon/user.h"
+
+#include <stdlib.h>
+
+static struct user **
+place_of(struct users *users, uint32_t uid)
+{
+	struct user **at = &users->buckets[uid % USER_BUCKETS];
+
+	while (*at && (*at)->uid != uid)
+		at = &(*at)->next;
+	return at;
+}
+
+struct user *
+user_join(struct users *users, uint32_t uid, bool privileged)
+{
+	struct user **place = place_of(users, uid);
+
+	if (!*place) {
+		*place = calloc(1, sizeof(**place));
+		if (!*place)
+			return NULL;
+		(*place)->uid = uid;
+	}
+	(*place)->privileged = privileged;
+	(*place)->sessions++;
+	return *place;
+}
+
+void
+user_leave(struct users *users, struct user **user)
+{
+	struct user *left = *user, **place;
+
+	*user = NULL;
+	if (!left || --left->sessions)
+		return;
+	place = place_of(users, left->uid);
+	*place = left->next;
+	free(left);
+}
+
+struct user *
+user_find(const struct users *users, uint32_t uid)
+{
+	struct user *at = users->buckets[uid % USER_BUCKETS];
+
+	while (at && at->uid != uid)
+		at = at->next;
+	return at;
+}
+
+bool
+user_may(const struct user *user, size_t own, size_t used, size_t most, size_t more)
+{
+	size_t others = used > own ? used - own : 0;
+
+	if (used > most || more > most - used)
+		return false;
+	if (user && user->privileged)
+		return true;
+	return own + more <= (most - others + 1) / 2;
+}
+
+bool
+user_reads(struct user *user, uint64_t round)
+{
+	if (user->round != round) {
+		user->round = round;
+		user->reads = 0;
+	}
+	return user->privileged || user->reads++ < USER_READS_MAX;
+}
