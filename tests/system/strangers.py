@@ -106,3 +106,39 @@ def serve(folder):
         daemon.kill()
         if daemon.process.returncode not in (0, -9):
             print(daemon.log())
+
+
+def _mapped(path, use):
+    """use(address, length) of the file, mapped."""
+    LIBC.mmap.restype = ctypes.c_void_p
+    length = os.path.getsize(path)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        address = LIBC.mmap(None, ctypes.c_size_t(length), 1, 1, descriptor, ctypes.c_long(0))
+        assert address not in (None, ctypes.c_void_p(-1).value)
+        try:
+            return use(ctypes.c_void_p(address), length)
+        finally:
+            LIBC.munmap(ctypes.c_void_p(address), ctypes.c_size_t(length))
+    finally:
+        os.close(descriptor)
+
+
+def pages_in_memory(path):
+    """How many pages of the file are in the page cache. LMDB reads no page that it does not touch."""
+
+    def count(address, length):
+        vector = ctypes.create_string_buffer((length + 4095) // 4096)
+        assert LIBC.mincore(address, ctypes.c_size_t(length), vector) == 0
+        return sum(byte & 1 for byte in vector.raw[:-1])
+
+    return _mapped(path, count)
+
+
+def forget_pages(path):
+    """Drops the file, which nobody has open, from memory; False where the file system keeps it there."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+    return pages_in_memory(path) < 8

@@ -198,3 +198,29 @@ def test_every_reply_is_the_same_whether_another_user_has_nothing_or_much(serve,
     for alone, beside in zip(*said):
         assert alone == beside
     assert len(said[0]) == len(said[1])
+
+
+def pages_of_a_scan(serve, thousands):
+    """Pages that listing a hundred keys touches beside so many thousand objects of another user; and all pages."""
+    daemon = serve("", "--set", "max_size=1G")
+    bob = daemon.as_uid(BOB)
+    for number in range(100):
+        bob.put(b"key %d" % number, b"v" * 100, namespace="web")
+    fill(daemon.as_uid(ALICE), thousands)
+    daemon.stop()
+    path = daemon.data / "v1/data.mdb"
+    if not strangers.forget_pages(path):
+        pytest.skip("this file system keeps a file in memory that nobody uses")
+    daemon.start()
+    bob = daemon.as_uid(BOB)
+    bob.get(b"absent", namespace="web")
+    before = strangers.pages_in_memory(path)
+    page = bob.call(SCAN, {"namespace": "web", "limit": 4096})
+    assert page.count == 100 and page.cursor is None
+    return strangers.pages_in_memory(path) - before, path.stat().st_size // 4096
+
+
+def test_listing_ones_keys_touches_no_page_of_what_another_has(serve):
+    """A hundred records of some 250 bytes are ten leaves and what leads there."""
+    touched, there = pages_of_a_scan(serve, 20)
+    assert there > 1000 and touched <= 20, (touched, there)

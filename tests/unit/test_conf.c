@@ -423,8 +423,8 @@ names_of_sections_have_their_bounds(void **state)
 		"/a b",
 		"a",
 		"/\xff",
-		"/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-		"xxxxxxxxxxxxxxxxxxx"
+		("/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		 "xxxxxxxxxxxxxxxxxxx")
 	};
 	struct conf_section section;
 	struct conf conf;
