@@ -1,0 +1,178 @@
+"""Several users and one daemon: what one of them plants in a shared namespace, the others do not run."""
+
+import os
+import warnings
+
+import brine
+import pytest
+from brine import _compute, _memoize  # noqa: F401  (a forked child of another uid may not be able to read them)
+from crew import Crew
+from private import Daemon
+
+ATTACKER, VICTIM = 12345, 12346
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+
+CONFIG = """
+[namespace /shared]
+readers = *
+writers = *
+"""
+
+
+@pytest.fixture
+def shared(folder):
+    """A daemon of root's, with a socket for everybody and one namespace that all may write."""
+    folder.chmod(0o711)
+    config = folder / "brined.conf"
+    config.write_text(CONFIG)
+    daemon = Daemon(folder)
+    daemon.arguments += ["--config", str(config), "--socket", str(folder / "all.sock")]
+    daemon.socket = str(folder / "all.sock")
+    (folder / "proof").mkdir(mode=0o777)
+    (folder / "proof").chmod(0o777)
+    daemon.proof = folder / "proof/ran"
+    daemon.start()
+    (folder / "all.sock").chmod(0o666)
+    yield daemon
+    daemon.stop()
+
+
+def as_uid(uid, work):
+    """What work() returns in a child that is this user and no other."""
+    def drop(_):
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", brine.BrineWarning)
+            return work()
+    return Crew(1, drop).result(0)
+
+
+def opened(daemon, **more):
+    return brine.Cache("/shared", socket=daemon.socket, on_error="raise", **more)
+
+
+class Plant:
+    """A pickle that leaves a file behind where it is loaded."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def computed(number):
+    return number * 2
+
+
+def plant(daemon, *keys):
+    def work():
+        with opened(daemon) as cache:
+            for key in keys:
+                cache.set(key, Plant(daemon.proof))
+                cache.set("the last", "is there")
+    as_uid(ATTACKER, work)
+
+
+WAYS = {
+    "get": lambda cache: cache.get("planted") is None,
+    "get_stale": lambda cache: cache.get("planted", stale=True) is None,
+    "get_many": lambda cache: cache.get_many(["planted", "absent"]) == {},
+    "pop": lambda cache: cache.pop("planted", "nothing") == "nothing",
+    "entry": lambda cache: cache.entry("planted") is None,
+    "get_or_set": lambda cache: cache.get_or_set("planted", lambda: "mine") == "mine",
+    "get_or_set_stale": lambda cache: cache.get_or_set("planted", lambda: "mine", stale="1h") == "mine",
+    "memoize": lambda cache: cache.memoize(computed)(21) == 42,
+    "keys": lambda cache: "planted" in list(cache.keys()) and "planted" in cache,
+}
+
+
+def item(cache):
+    with pytest.raises(KeyError):
+        cache["planted"]
+    return True
+
+
+@pytest.mark.parametrize("way", [*WAYS, "item"])
+@pytest.mark.parametrize("victim", [VICTIM, 0])
+def test_a_pickle_that_another_user_planted_is_never_loaded(shared, way, victim):
+    with opened(shared) as cache:
+        plant(shared, "planted", cache.memoize(computed).cache_key(21))
+
+    def work():
+        with opened(shared) as cache:
+            return (item if way == "item" else WAYS[way])(cache), cache.stats()["client"]["strangers"]
+
+    done, strangers = as_uid(victim, work)
+    assert done and not shared.proof.exists()
+    assert strangers == (0 if way == "keys" else 1)
+
+
+def test_a_pickle_of_a_user_who_is_trusted_by_name_is_loaded(shared):
+    plant(shared, "planted")
+
+    def work():
+        with opened(shared, trust=[ATTACKER]) as cache:
+            return cache.get("planted")
+
+    as_uid(VICTIM, work)
+    assert shared.proof.exists()
+
+
+def test_what_root_wrote_is_loaded_only_by_those_who_name_root(shared):
+    with opened(shared) as cache:
+        cache.set("root's", Plant(shared.proof))
+
+    def work(**more):
+        with opened(shared, **more) as cache:
+            return cache.get("root's", "nothing")
+
+    assert as_uid(VICTIM, work) == "nothing" and not shared.proof.exists()
+    as_uid(VICTIM, lambda: work(trust=["root"]))
+    assert shared.proof.exists()
+
+
+def test_who_computes_instead_of_a_stranger_is_read_by_the_same_user(shared):
+    plant(shared, "planted")
+
+    def work():
+        with opened(shared) as cache:
+            cache.get_or_set("planted", lambda: ["mine"])
+            return cache.entry("planted")
+
+    entry = as_uid(VICTIM, work)
+    assert entry.value == ["mine"] and entry.writer == VICTIM
+
+
+@pytest.mark.parametrize("forks", [False, True], ids=["in place", "in a forked child"])
+def test_a_process_that_was_root_and_dropped_it_writes_as_who_it_is_then(shared, forks):
+    with opened(shared) as cache:
+        cache.set("before", [0])
+
+        def drop(_):
+            with opened(shared) as own:
+                used = cache if forks else own
+                if not forks:
+                    used.set("as root", [1])
+                os.setgroups([])
+                os.setresgid(VICTIM, VICTIM, VICTIM)
+                os.setresuid(VICTIM, VICTIM, VICTIM)
+                used.set("after", [2])
+                return used.entry("after").writer
+
+        assert Crew(1, drop).result(0) == VICTIM
+        assert cache.entry("before").writer == 0
+
+
+def test_counters_of_strangers_are_read_and_counted(shared):
+    with opened(shared) as cache:
+        assert cache.incr("count") == 1
+
+    def work():
+        with opened(shared) as cache:
+            return cache.incr("count", 41), cache.get("count"), cache.entry("count").writer
+
+    assert as_uid(VICTIM, work) == (42, 42, VICTIM)
