@@ -121,6 +121,29 @@ close_all(struct caller *callers, unsigned count)
 	hear(callers, count);
 }
 
+/* Else who waits a moment for each of so many keys takes the places of everybody's leases, for good. */
+static void
+a_key_that_was_waited_for_in_vain_takes_no_place(void **state)
+{
+	struct caller caller;
+
+	(void)state;
+	caller_open(&caller);
+	caller.only_wait = true;
+	for (unsigned key = 0; key < LEASES_MAX + 1; key++) {
+		caller.wait_until = now + 1;
+		assert_int_equal(ask(&caller, key), LEASE_PARK);
+		now += 2;
+		lease_tick(leases, now);
+		assert_int_equal(hear(&caller, 1), 1);
+		assert_int_equal(caller.verdict, LEASE_VAIN);
+	}
+	caller.only_wait = false;
+	assert_int_equal(lease_counts(leases)->entries, 0);
+	assert_int_equal(ask(&caller, LEASES_MAX + 1), LEASE_GRANTED);
+	close_all(&caller, 1);
+}
+
 static void
 the_first_computes_and_all_others_look_when_it_has_published(void **state)
 {
@@ -677,6 +700,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	static const struct CMUnitTest tests[] = {
 		T(the_first_computes_and_all_others_look_when_it_has_published),
+		T(a_key_that_was_waited_for_in_vain_takes_no_place),
 		T(two_keys_have_nothing_to_do_with_each_other),
 		T(the_death_of_the_holder_passes_the_lease_on_and_makes_its_token_old),
 		T(a_lease_that_ended_with_nobody_waiting_still_publishes),
