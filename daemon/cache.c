@@ -2,7 +2,6 @@
 #include "daemon/cache_core.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -29,9 +28,6 @@
 /* Which leases still ask for stamps is looked up this often: all leases are walked over. */
 #define KEEP_LOOK_NS NS_PER_S
 #define DAMAGE_LOG_NS (60 * NS_PER_S)
-/* Beyond the pending limit, for deletes and each connection's first bytes. */
-#define PENDING_RESERVE_PART 4
-#define PENDING_FIRST (UINT64_C(64) << 10)
 
 /* ---- numbers, snapshots, jobs ---- */
 
@@ -43,97 +39,6 @@ core_number(struct cache *cache)
 	return cache->clock;
 }
 
-static struct account **
-account_place(struct cache *cache, uint32_t uid)
-{
-	struct account **at = &cache->accounts[uid % ACCOUNT_BUCKETS];
-
-	while (*at && (*at)->uid != uid)
-		at = &(*at)->next;
-	return at;
-}
-
-static struct account *
-account_join(struct cache *cache, uint32_t uid)
-{
-	struct account **place = account_place(cache, uid);
-
-	if (!*place) {
-		*place = calloc(1, sizeof(**place));
-		if (!*place)
-			return NULL;
-		(*place)->uid = uid;
-	}
-	(*place)->payers++;
-	return *place;
-}
-
-static void
-account_leave(struct cache *cache, struct account *account)
-{
-	struct account **place;
-
-	if (--account->payers)
-		return;
-	place = account_place(cache, account->uid);
-	*place = account->next;
-	free(account);
-}
-
-struct payer *
-payer_new(struct cache *cache, uint32_t uid)
-{
-	struct payer *payer = calloc(1, sizeof(*payer));
-	struct account *account = payer ? account_join(cache, uid) : NULL;
-
-	if (!account) {
-		free(payer);
-		return NULL;
-	}
-	*payer = (struct payer){ .cache = cache, .account = account, .refs = 1 };
-	return payer;
-}
-
-struct payer *
-payer_hold(struct payer *payer)
-{
-	if (payer)
-		payer->refs++;
-	return payer;
-}
-
-void
-payer_release(struct payer **payer)
-{
-	if (*payer && --(*payer)->refs == 0) {
-		account_leave((*payer)->cache, (*payer)->account);
-		free(*payer);
-	}
-	*payer = NULL;
-}
-
-static void
-charge(struct payer *payer, size_t bytes)
-{
-	struct account *account = payer->account;
-
-	payer->cache->busy_accounts += account->bytes == 0;
-	account->busy += payer->bytes == 0;
-	account->bytes += bytes;
-	payer->bytes += bytes;
-}
-
-static void
-relieve(struct payer *payer, size_t bytes)
-{
-	struct account *account = payer->account;
-
-	payer->bytes -= bytes;
-	account->bytes -= bytes;
-	account->busy -= payer->bytes == 0;
-	payer->cache->busy_accounts -= account->bytes == 0;
-}
-
 void
 core_accept(struct cache *cache, struct change *change, struct payer *payer)
 {
@@ -141,7 +46,7 @@ core_accept(struct cache *cache, struct change *change, struct payer *payer)
 	change->accepted_ms = cache->now_ms;
 	change->payer = payer_hold(payer);
 	if (payer && change->charge)
-		charge(payer, change->charge);
+		payer_charge(payer, change->charge);
 	if (!pending_gathers(cache->pending))
 		writer_expect(cache->writer, cache->now_ms);
 	pending_add(cache->pending, change);
@@ -154,7 +59,7 @@ core_settled(void *arg, struct change *change)
 	if (!change->payer)
 		return;
 	if (change->charge)
-		relieve(change->payer, change->charge);
+		payer_relieve(change->payer, change->charge);
 	payer_release(&change->payer);
 }
 
@@ -487,36 +392,6 @@ cache_on_room(struct cache *cache, void (*on_room)(void *arg), void *arg)
 {
 	cache->on_room = on_room;
 	cache->on_room_arg = arg;
-}
-
-/* What one uid may have of it; who is alone with its bytes, all. */
-static uint64_t
-share_of(const struct cache *cache, const struct account *account)
-{
-	size_t others = cache->busy_accounts - (account->bytes > 0);
-
-	return others ? cache->config.pending_size / (others + 2)
-		      : cache->config.pending_size;
-}
-
-bool
-cache_admits(struct cache *cache, const struct payer *payer, size_t bytes)
-{
-	uint64_t limit = cache->config.pending_size, now = pending_bytes(cache->pending);
-	uint64_t reserve = limit / PENDING_RESERVE_PART;
-	const struct account *account = payer->account;
-	uint64_t share = share_of(cache, account);
-
-	/* Each connection's first bytes; but a thousand connections of one uid do not take the reserve from others. */
-	if (payer->bytes + bytes <= PENDING_FIRST &&
-	    (account->bytes + bytes <= share + reserve ||
-	     account->bytes + bytes <= PENDING_FIRST))
-		return now + bytes <= limit + reserve;
-	if (now + bytes > limit)
-		return false;
-	/* Half of it is there for the taking; the rest goes to those below their fair share. */
-	return now <= limit / 2 || (account->bytes + bytes <= share &&
-				    payer->bytes + bytes <= share / (account->busy + 1));
 }
 
 uint64_t

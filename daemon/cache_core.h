@@ -223,7 +223,6 @@ bool core_faults_rose(struct cache *cache);
 void core_note_look(struct cache *cache, bool waited);
 /* The same, of the loop's own look that began at began_ns. */
 void core_note_read(struct cache *cache, uint64_t began_ns);
-struct payer *payer_hold(struct payer *payer);
 
 /* Starts what gathers on its way to the disk. */
 void core_submit(struct cache *cache);
@@ -309,6 +308,13 @@ known_writer(const struct record *record, uint64_t started, uint32_t own_uid)
 
 	return lost ? NAMESPACE_SHARED : record->writer_uid;
 }
+
+/* ---- payer.c ---- */
+
+struct payer *payer_hold(struct payer *payer);
+/* So many bytes of its changes wait for the disk, more, or less. */
+void payer_charge(struct payer *payer, size_t bytes);
+void payer_relieve(struct payer *payer, size_t bytes);
 
 /* ---- admission.c ---- */
 

@@ -32,7 +32,7 @@ LEVELS = [
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "admission", "bundling", "counting", "decide", "getting", "invalidate", "leasing", "listing",
-     "lookup", "naming", "origin", "parking", "putting", "request", "startup", "transfer"},
+     "lookup", "naming", "origin", "parking", "payer", "putting", "request", "startup", "transfer"},
     {"user"},
     {"counters", "input", "listener", "notify", "rights", "place", "settings", "stream", "usermap", "watch"},
     {"handover", "outbox"},
@@ -53,7 +53,7 @@ LEVELS = [
 # The parts behind a front door see it as well.
 PARTS = {
     "daemon/cache.h": {"cache_core", "admission", "bundling", "counting", "decide", "getting", "invalidate", "leasing",
-                       "listing", "lookup", "naming", "origin", "parking", "putting", "request", "startup", "transfer"},
+                       "listing", "lookup", "naming", "origin", "parking", "payer", "putting", "request", "startup", "transfer"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/writer.h": {"writer_core", "commit"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},
