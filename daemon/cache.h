@@ -165,6 +165,8 @@ void payer_release(struct payer **payer);
 /* May this payer's next request carry `bytes` of value now? If not, the caller stops reading from it
  * and asks again when on_room (set once) is called, from cache_wake(). */
 bool cache_admits(struct cache *cache, const struct payer *payer, size_t bytes);
+/* The same of a put with a lease's token: others may be waiting for it, so it draws on a reserve. */
+bool cache_admits_awaited(struct cache *cache, const struct payer *payer, size_t bytes);
 void cache_on_room(struct cache *cache, void (*on_room)(void *arg), void *arg);
 
 /* The process at the other end of one connection, as far as leases need it. NULL: no memory. */

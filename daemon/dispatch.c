@@ -306,12 +306,32 @@ greet(struct call *call, struct slice header)
 	return NULL;
 }
 
+static bool
+has_token(struct slice header)
+{
+	struct message message;
+	unsigned field;
+
+	return message_decode(header, &message, &field) == MESSAGE_OK &&
+	       message_has(&message, FIELD_TOKEN);
+}
+
+static bool
+put_admitted(const struct session *session, struct slice header, size_t len)
+{
+	struct cache *cache = session->all->cache;
+
+	return cache_admits(cache, session->payer, len) ||
+	       (has_token(header) && cache_admits_awaited(cache, session->payer, len));
+}
+
 /* Is there room for the bytes that the request brings? */
 static bool
-admitted(const struct session *session, const struct frame *frame, struct slice first)
+admitted(const struct session *session, const struct frame *frame, struct slice header,
+	 struct slice first)
 {
 	if (frame->kind == COMMAND_PUT && first.len)
-		return cache_admits(session->all->cache, session->payer, first.len);
+		return put_admitted(session, header, first.len);
 	if (frame->kind == COMMAND_BATCH && frame->first.mark == FRAME_LAST)
 		return batch_admitted(session, first);
 	return true;
@@ -337,7 +357,7 @@ dispatch_frame(struct session *session, const struct frame *frame, struct slice 
 		why = "it is not a request";
 	else if (session->greeted && frame->kind == COMMAND_HELLO)
 		why = "it is a second HELLO";
-	if (!why && !admitted(session, frame, first))
+	if (!why && !admitted(session, frame, header, first))
 		return DISPATCH_NO_ROOM;
 	if (!why && !session->greeted)
 		why = greet(&call, header);

@@ -114,22 +114,38 @@ share_of(const struct cache *cache, const struct account *account)
 		      : cache->config.pending_size;
 }
 
+/* From the reserve, too; but a thousand connections of one uid do not take it from others. */
+static bool
+admits_first(const struct cache *cache, const struct account *account, size_t bytes)
+{
+	uint64_t limit = cache->config.pending_size;
+	uint64_t reserve = limit / PENDING_RESERVE_PART;
+
+	if (account->bytes + bytes > share_of(cache, account) + reserve &&
+	    account->bytes + bytes > PENDING_FIRST)
+		return false;
+	return pending_bytes(cache->pending) + bytes <= limit + reserve;
+}
+
 bool
 cache_admits(struct cache *cache, const struct payer *payer, size_t bytes)
 {
 	uint64_t limit = cache->config.pending_size, now = pending_bytes(cache->pending);
-	uint64_t reserve = limit / PENDING_RESERVE_PART;
 	const struct account *account = payer->account;
 	uint64_t share = share_of(cache, account);
 
-	/* Each connection's first bytes; but a thousand connections of one uid do not take the reserve from others. */
-	if (payer->bytes + bytes <= PENDING_FIRST &&
-	    (account->bytes + bytes <= share + reserve ||
-	     account->bytes + bytes <= PENDING_FIRST))
-		return now + bytes <= limit + reserve;
+	if (payer->bytes + bytes <= PENDING_FIRST && admits_first(cache, account, bytes))
+		return true;
 	if (now + bytes > limit)
 		return false;
 	/* Half of it is there for the taking; the rest goes to those below their fair share. */
 	return now <= limit / 2 || (account->bytes + bytes <= share &&
 				    payer->bytes + bytes <= share / (account->busy + 1));
+}
+
+bool
+cache_admits_awaited(struct cache *cache, const struct payer *payer, size_t bytes)
+{
+	return cache_admits(cache, payer, bytes) ||
+	       admits_first(cache, payer->account, bytes);
 }

@@ -183,8 +183,11 @@ upload_write(struct upload *upload, struct slice part, struct answer *ret_answer
 bool
 upload_ready(const struct upload *upload)
 {
+	bool (*admits)(struct cache *, const struct payer *, size_t) =
+		upload->put.tokened ? cache_admits_awaited : cache_admits;
+
 	return upload->put.payer->bytes < UPLOAD_AHEAD_MAX &&
-	       cache_admits(upload->cache, upload->put.payer, CACHE_PART_MAX);
+	       admits(upload->cache, upload->put.payer, CACHE_PART_MAX);
 }
 
 /* A value that never left its first part is an ordinary put. */

@@ -535,6 +535,34 @@ unread_replies_are_dropped_after_the_idle_timeout(void **state)
 }
 
 static void
+a_put_that_others_wait_for_is_let_in_where_another_waits_for_room(void **state)
+{
+	struct message message = peer_key("k");
+	struct world world;
+	struct peer one, holder;
+
+	(void)state;
+	world_open(&world, NULL);
+	one = peer_greet(&world);
+	holder = peer_greet(&world);
+	fake.no_room = true;
+	fake.reserve = true;
+	peer_put(&world, &one, "k", "value", 5);
+	world_turn(&world);
+	assert_int_equal(fake.puts, 0);
+	MESSAGE_SET(&message, TOKEN, token, slice_text("sixteen bytes it"));
+	peer_request(&world, &holder, COMMAND_PUT, &message, FRAME_LAST, "value", 5);
+	peer_reply(&world, &holder, 1);
+	assert_int_equal(fake.puts, 1);
+	fake_give_room(world.sessions.cache);
+	peer_reply(&world, &one, 1);
+	assert_int_equal(fake.puts, 2);
+	peer_close(&one);
+	peer_close(&holder);
+	world_close(&world);
+}
+
+static void
 time_that_a_request_waits_for_room_is_not_the_clients_debt(void **state)
 {
 	struct world world;
@@ -1011,6 +1039,8 @@ main(void)
 		cmocka_unit_test(
 			half_a_request_is_dropped_after_the_idle_timeout_and_silence_is_not),
 		cmocka_unit_test(unread_replies_are_dropped_after_the_idle_timeout),
+		cmocka_unit_test(
+			a_put_that_others_wait_for_is_let_in_where_another_waits_for_room),
 		cmocka_unit_test(
 			time_that_a_request_waits_for_room_is_not_the_clients_debt),
 		cmocka_unit_test(

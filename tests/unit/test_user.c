@@ -54,6 +54,16 @@ a_user_with_many_sockets_has_its_turn_only_so_often(void **state)
 
 /* As long as the writer is not woken, what is accepted stays pending. */
 static void
+accept(struct engine *engine, struct payer *payer, size_t bytes)
+{
+	struct change *change = change_new(CHANGE_SYNC, bytes);
+
+	assert_non_null(change);
+	change->value_len = bytes;
+	core_accept(engine->cache, change, payer);
+}
+
+static void
 pending_bytes_are_shared_by_uid_and_then_by_connection(void **state)
 {
 	struct engine engine;
@@ -71,19 +81,23 @@ pending_bytes_are_shared_by_uid_and_then_by_connection(void **state)
 	cache_turn_begin(engine.cache);
 	for (int round = 0; round < 64; round++)
 		for (int i = 0; i < 8; i++) {
-			struct change *change;
-
 			if (!cache_admits(engine.cache, greedy[i], part))
 				continue;
-			change = change_new(CHANGE_SYNC, part);
-			change->value_len = part;
-			core_accept(engine.cache, change, greedy[i]);
+			accept(&engine, greedy[i], part);
 			taken++;
 		}
 	/* Half is there for the taking, and of the rest a uid that is alone may have all. */
 	assert_in_range(taken, 8, 16);
 	/* The other's first bytes have room whatever there is. */
 	assert_true(cache_admits(engine.cache, other, 60000));
+	/* Where all is taken, a put that others wait for draws on the reserve; of one uid no more than its part. */
+	for (; pending_bytes(engine.cache->pending) + part <= 16 << 20; taken++)
+		accept(&engine, greedy[0], part);
+	assert_false(cache_admits(engine.cache, other, part));
+	assert_true(cache_admits_awaited(engine.cache, other, part));
+	assert_false(cache_admits_awaited(engine.cache, other, 5 * part));
+	accept(&engine, other, part);
+	assert_false(cache_admits_awaited(engine.cache, greedy[1], part));
 	cache_turn_end(engine.cache);
 	engine_sync(&engine);
 	for (int i = 0; i < 8; i++)

@@ -10,6 +10,7 @@
 struct fake {
 	bool hold_answers; /* everything is answered later, by fake_answer() */
 	bool hold_parts;   /* parts of downloads come later, by fake_answer() */
+	bool reserve;      /* cache_admits_awaited() says yes all the same */
 	bool no_room; /* cache_admits() and upload_ready() say no; fake_give_room() ends it */
 	bool borrow; /* values are borrowed, not owned by the receiver */
 	uint64_t max_value;
