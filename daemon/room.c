@@ -8,6 +8,8 @@
 #define LOOK_NS UINT64_C(1000000000)
 #define EVICT_MIN 64       /* objects per commit that may go in any case */
 #define EVICT_PER_CHANGE 2 /* and for each change of the commit */
+/* However often a full file grew, a commit may have so many pages: what it frees then takes one page of LMDB's list. */
+#define COMMIT_PAGES_MIN 128
 
 void
 room_init(struct room *room, struct store *store, const char *path, const char *root,
@@ -68,6 +70,28 @@ room_file_full(const struct room *room)
 	       limit_pages(&room->limit) * PAGE_SIZE_BYTES;
 }
 
+uint64_t
+room_commit_pages(const struct room *room)
+{
+	uint64_t pages = limit_commit_pages(&room->limit) >> room->halvings;
+
+	return pages > COMMIT_PAGES_MIN ? pages : COMMIT_PAGES_MIN;
+}
+
+/* What a commit frees is one record of LMDB's list of free pages, on pages in a row. In a full file of small rows long
+ * rows are rare: records of ten pages lengthened it by a little, time and again, past any limit. So each time that a
+ * full file grew, commits become half as large; that of one page always finds room. */
+static void
+note_growth(struct room *room)
+{
+	uint64_t size = store_file_size(room->store);
+
+	if (room->full_size && size > room->full_size &&
+	    room_commit_pages(room) > COMMIT_PAGES_MIN)
+		room->halvings++;
+	room->full_size = room_file_full(room) ? size : 0;
+}
+
 static double
 leaf_factor(const struct ledger *ledger, uint64_t leaf_pages)
 {
@@ -101,7 +125,7 @@ flushed_pages(const struct ledger *ledger, double factor)
 static unsigned
 most_evictions(const struct room *room, unsigned changes)
 {
-	uint64_t alone = limit_commit_pages(&room->limit) / 4;
+	uint64_t alone = room_commit_pages(room) / 4;
 
 	if (changes)
 		return EVICT_MIN + EVICT_PER_CHANGE * changes;
@@ -150,6 +174,7 @@ void
 room_committed(struct room *room, uint64_t pages)
 {
 	limit_note_commit(&room->limit, pages);
+	note_growth(room);
 	reserve_blocks(room);
 }
 

@@ -23,7 +23,10 @@ struct room {
 	struct store *store;
 	const char *path; /* of the store; its parent is the data directory */
 	const char *root;
-	uint64_t looked_ns;   /* at the disk */
+	uint64_t looked_ns; /* at the disk */
+	uint64_t
+		full_size; /* of the file, when it was full after the last commit; else 0 */
+	unsigned halvings;    /* of what a commit may take: so often the full file grew */
 	uint64_t reserved_at; /* file size when blocks were last reserved beyond it */
 	uint64_t dropped;     /* bytes of other releases' stores that were deleted */
 	bool others_gone;     /* they were, or there were none */
@@ -48,6 +51,9 @@ bool room_look(struct room *room, const struct room_settings *settings, uint64_t
 
 /* May more be stored, or must something be freed first? */
 bool room_enough(const struct room *room);
+
+/* Pages that one commit may dirty. */
+uint64_t room_commit_pages(const struct room *room);
 
 /* The file has all the pages that it may have. Runs of pages would make it longer, so only single ones are taken then. */
 bool room_file_full(const struct room *room);

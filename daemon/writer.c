@@ -64,7 +64,7 @@ look_around(struct writer *writer)
 	mailbox_settings(&writer->mailbox, &settings);
 	if (!room_look(&writer->room, &settings, now_ns))
 		return;
-	writer->pace.most_pages = limit_commit_pages(&writer->room.limit);
+	writer->pace.most_pages = room_commit_pages(&writer->room);
 	SHOW(limit_pages, limit_pages(&writer->room.limit));
 	look_for_file(writer);
 	if (now_ns - writer->minute_ns < MINUTE_NS)

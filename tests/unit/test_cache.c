@@ -489,6 +489,34 @@ fill_the_file(struct engine *engine, const uint8_t *value)
 	assert_true(room_file_full(&engine->cache->writer->room));
 }
 
+static void
+commits_become_smaller_each_time_that_a_full_file_has_grown(void **state)
+{
+	struct engine engine;
+	uint8_t *value = make_value(100000, 5);
+	struct room room;
+	uint64_t most;
+	(void)state;
+
+	engine_open_with(&engine, 256 << 20);
+	room = engine.cache->writer->room; /* a copy: the writer has its own */
+	most = limit_commit_pages(&room.limit);
+	assert_int_equal(room_commit_pages(&room), most);
+	room.limit.max_size = LIMIT_SIZE_MIN;
+	room.limit.disk_size = 0; /* so the file, however small it is, is full */
+	assert_true(room_file_full(&room));
+	most = limit_commit_pages(&room.limit);
+	room_committed(&room, 1);
+	room_committed(&room, 1);
+	assert_int_equal(room_commit_pages(&room), most);
+	assert_int_equal(engine_put(&engine, "k", value, 100000), ANSWER_DONE);
+	engine_sync(&engine);
+	room_committed(&room, 1);
+	assert_int_equal(room_commit_pages(&room), most / 2);
+	free(value);
+	engine_close(&engine);
+}
+
 /* What somebody looks at cannot be used again. A full file would grow instead, by all that is committed meanwhile. */
 static void
 a_full_file_waits_for_who_still_looks_at_an_old_state(void **state)
@@ -704,6 +732,8 @@ main(void)
 		cmocka_unit_test(a_value_over_the_limit_is_refused_with_the_limit),
 		cmocka_unit_test(a_store_of_another_release_goes_before_anything_live),
 		cmocka_unit_test(a_full_store_evicts_and_stays_within_its_limit),
+		cmocka_unit_test(
+			commits_become_smaller_each_time_that_a_full_file_has_grown),
 		cmocka_unit_test(a_full_file_waits_for_who_still_looks_at_an_old_state),
 		cmocka_unit_test(
 			a_damaged_file_is_moved_aside_and_replaced_by_an_empty_one),
