@@ -23,8 +23,9 @@
 #define COLD_SHARE_ALL (UINT32_C(1) << 16)
 /* The keys of an object's tags. */
 #define TAG_KEYS_SIZE (RECORD_TAGS_MAX * RECORD_TAG_SIZE)
-/* Tags are invalidated while no more waits for the disk than so many times what puts may fill. */
-#define STAMPS_PENDING_TIMES 2
+/* Tags are invalidated, and namespaces flushed, while no more waits for the disk than so many times what puts may
+ * fill. */
+#define REVOKES_PENDING_TIMES 2
 
 /* Of all payers of one uid. */
 struct account {
@@ -236,6 +237,8 @@ void core_look_at_clock(struct cache *cache);
 /* Do so many requests wait that no other may? Asked before something is accepted, since what is accepted
  * can not be refused any more. */
 bool core_crowded(const struct cache *cache);
+/* Does so much wait for the disk that not even what takes nothing but its own room may be added? */
+bool core_stuffed(const struct cache *cache);
 /* Is everything that was accepted on the disk? */
 bool core_all_committed(const struct cache *cache);
 

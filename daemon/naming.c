@@ -144,8 +144,10 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE };
 	if (!namespace)
 		return CACHE_NOW;
-	if (core_crowded(cache))
+	if (core_crowded(cache) || core_stuffed(cache)) {
+		cache->counts.busy++;
 		return answer_refuse(ret_answer, ERROR_BUSY);
+	}
 	incarnation = new_incarnation(cache);
 	change = incarnation ? change_new(CHANGE_FLUSH, 0) : NULL;
 	if (change)
@@ -164,7 +166,5 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 	core_accept(cache, change, NULL);
 	namespace->newest = namespace->flushed = change->number;
 	cache->counts.flushes++;
-	if (ack == ACK_MEMORY)
-		return CACHE_NOW;
-	return op_answer_later(cache, later, ret_answer);
+	return core_acknowledge(cache, later, ack != ACK_MEMORY, ret_answer);
 }

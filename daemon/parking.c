@@ -176,6 +176,13 @@ core_crowded(const struct cache *cache)
 	return cache->parked - leases->waiters - leases->told >= PARKED_MAX;
 }
 
+bool
+core_stuffed(const struct cache *cache)
+{
+	return pending_bytes(cache->pending) / REVOKES_PENDING_TIMES >
+	       cache->config.pending_size;
+}
+
 static int
 no_place(struct op *op, struct answer *ret_answer)
 {

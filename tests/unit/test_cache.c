@@ -360,6 +360,32 @@ flush(struct engine *engine)
 	assert_int_equal(engine->answer.kind, ANSWER_DONE);
 }
 
+/* Each is answered at once only while the disk keeps up. */
+static void
+a_flood_of_flushes_is_held_back_like_any_other(void **state)
+{
+	struct engine engine;
+	struct target target = engine_target("a");
+	struct later later = { .answered = engine_answered, .arg = &engine };
+	struct answer answer = { .kind = ANSWER_DONE };
+	int done = CACHE_NOW;
+	(void)state;
+
+	engine_open(&engine);
+	engine.config.pending_size = 1 << 20;
+	cache_configure(engine.cache, &engine.config);
+	assert_int_equal(engine_put(&engine, "a", "x", 1), ANSWER_DONE);
+	cache_turn_begin(engine.cache);
+	for (int i = 0; i < 100000 && done == CACHE_NOW && answer.kind != ANSWER_ERROR;
+	     i++)
+		done = cache_flush(engine.cache, &target, ACK_MEMORY, &later, &answer);
+	assert_true(done == CACHE_LATER || answer.error == ERROR_BUSY);
+	cache_turn_end(engine.cache);
+	engine_sync(&engine);
+	assert_int_equal(engine_get(&engine, "a"), ANSWER_MISS);
+	engine_close(&engine);
+}
+
 static uint32_t
 incarnation_of(struct engine *engine, const char *name)
 {
@@ -739,6 +765,7 @@ main(void)
 			a_damaged_file_is_moved_aside_and_replaced_by_an_empty_one),
 		cmocka_unit_test(versions_never_repeat_even_after_the_store_is_replaced),
 		cmocka_unit_test(a_value_under_way_meets_a_limit_that_has_come_down),
+		cmocka_unit_test(a_flood_of_flushes_is_held_back_like_any_other),
 		cmocka_unit_test(incarnations_come_round_and_pass_those_in_use_over),
 		cmocka_unit_test(a_second_daemon_on_the_same_directory_is_refused),
 		cmocka_unit_test(
