@@ -354,7 +354,7 @@ silence_after_a_ping_is_an_outage(void **state)
 
 	(void)state;
 	start(&fake, &notes, silent);
-	brine = open_at(fake.path, 100);
+	brine = open_at(fake.path, 500); /* time enough for the fake to read both */
 	assert_int_equal(ask(brine, "k", NULL, &lease), -BRINE_ERROR_TIMED_OUT);
 	assert_int_equal(lease.state, BRINE_LEASE_ALONE);
 	assert_non_null(strstr(brine_message(brine), "silent"));
@@ -381,9 +381,10 @@ who_does_not_want_to_wait_has_the_ordinary_timeout(void **state)
 	start(&fake, &notes, silent);
 	brine = open_at(fake.path, 100);
 	assert_int_equal(ask(brine, "k", &options, &lease), -BRINE_ERROR_TIMED_OUT);
-	assert_int_equal(notes.count, 1);
 	brine_close(&brine);
 	fake_stop(&fake);
+	/* No PING; on a busy machine the fake may have read nothing at all yet. */
+	assert_in_range(notes.count, 0, 1);
 }
 
 static int
