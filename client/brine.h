@@ -679,7 +679,28 @@ int brine_page_next(const struct brine_value *page, size_t *position,
  * that only goes forward. It sends HELLO by itself. It allocates at most BRINE_WIRE_MEMORY and one value at
  * a time on top (the reply that is arriving; then it is the receiver's).
  *
- * The caller connects, and checks with SO_PEERCRED whom it is connected to. */
+ * The caller connects, by brine_connect() or by itself; then it checks with SO_PEERCRED whom it is connected to. */
+
+/* A socket for a wire: finds this user's daemon, or starts one, and checks who is behind it, as the calls of the handle
+ * do. *ret_fd is the caller's to close, non-blocking and close-on-exec, and nothing was sent on it. The handle's own
+ * connection, if it has one, ends; brine_where() tells of the one that was given away. Give each wire a handle of its
+ * own, and that no calls. Every call of this tries; retry_ms is the caller's to keep.
+ *
+ * may_wait 0: it takes microseconds, and is -BRINE_ERROR_BUSY where that is not enough, because a daemon is to be started
+ * or has a full queue of new connections. Then 1, in a thread where waiting does no harm: it waits for up to the
+ * handle's timeout, and a second for a start. A daemon that has just said GOAWAY may have a successor in a moment:
+ * -BRINE_ERROR_UNREACHABLE is worth some more tries then. Under BRINE_DISABLE=1 it is -BRINE_ERROR_DISABLED. */
+int brine_connect(struct brine *brine, int may_wait, int *ret_fd);
+
+/* To be asked before each request. 1: this process is a forked child, or its effective uid has changed, since this was
+ * asked last or the handle was opened; what brine_connect() gave is not its own. Close it, without a byte sent and not
+ * by shutdown(), and connect anew. 0 costs no system call in a process that cannot change its uid. */
+int brine_moved(struct brine *brine);
+
+/* A request whose connection broke may be sent again where its reply says `again`. When it was sent again after
+ * -BRINE_ERROR_CUT_OFF, and the last reply has this result, returns what it comes to altogether: mostly that
+ * result, but -BRINE_ERROR_CUT_OFF where the last sending did nothing and an earlier one may have. */
+int brine_request_after_cut(const struct brine_request *request, int result);
 
 #define BRINE_WIRE_MEMORY (4u << 20)
 #define BRINE_WIRE_OUTSTANDING 65536u

@@ -41,24 +41,6 @@ call_size(struct brine *brine, int result, uint64_t len)
 	return result;
 }
 
-static bool
-changes_something(const struct brine_request *request)
-{
-	switch (request->command) {
-	case BRINE_PUT:
-	case BRINE_DELETE:
-	case BRINE_TOUCH:
-	case BRINE_FLUSH:
-	case BRINE_INCR:
-	case BRINE_INVALIDATE:
-	case BRINE_TAKE:
-	case BRINE_BATCH:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static int
 queue(struct brine *brine, const struct brine_request *request, bool streamed)
 {
@@ -133,43 +115,22 @@ call_attempt(struct brine *brine, const struct brine_request *request, bool stre
 	return error;
 }
 
-static bool
-says_undone(int result)
-{
-	switch (-result) {
-	case BRINE_ERROR_SHUTTING_DOWN:
-	case BRINE_ERROR_DISK_FULL:
-	case BRINE_ERROR_NO_MEMORY:
-	case BRINE_ERROR_BUSY:
-	case BRINE_ERROR_INTERNAL:
-	case BRINE_ERROR_UNREACHABLE:
-		return true;
-	default:
-		return false;
-	}
-}
-
 int
 call_after_cut(struct brine *brine, const struct brine_request *request, int result)
 {
-	if (!changes_something(request) || !says_undone(result))
+	if (brine_request_after_cut(request, result) == result)
 		return result;
+	if (result == -BRINE_ERROR_OLD_TOKEN)
+		return handle_fail(
+			brine, BRINE_ERROR_CUT_OFF,
+			"the connection to %s broke while a value was published; it was "
+			"stored, or the lease had ended",
+			brine->place.path);
 	return handle_fail(
 		brine, BRINE_ERROR_CUT_OFF,
 		"the connection to %s broke before the answer, which may have been that it "
 		"is done; sent again it was not done: %s",
 		brine->place.path, brine_error_text(-result));
-}
-
-/* The put of a lease was sent twice: that the second one found the token old may be the first one's work. */
-static int
-explain_twice(struct brine *brine)
-{
-	return handle_fail(
-		brine, BRINE_ERROR_CUT_OFF,
-		"the connection to %s broke while a value was published; it was "
-		"stored, or the lease had ended",
-		brine->place.path);
 }
 
 /* Asks until there is an answer, or asking again is of no use or not safe. */
@@ -193,9 +154,7 @@ ask_again(struct brine *brine, const struct brine_request *request, bool streame
 	} while (more > 0);
 	if (more < 0)
 		return more;
-	if (cut && reply.result == -BRINE_ERROR_OLD_TOKEN)
-		reply.result = explain_twice(brine);
-	else if (cut)
+	if (cut)
 		reply.result = call_after_cut(brine, &named, reply.result);
 	*ret_reply = reply;
 	return reply.result;

@@ -68,7 +68,7 @@ connect_fd(int fd, const char *path, int64_t timeout_ms, uint32_t *ret_server_ui
 	socklen_t len = sizeof(peer);
 	int folder, error;
 
-	error = set_timeouts(fd, timeout_ms);
+	error = timeout_ms ? set_timeouts(fd, timeout_ms) : 0;
 	if (!error)
 		error = make_address(path, &address, &folder);
 	if (error)
@@ -88,7 +88,8 @@ connect_fd(int fd, const char *path, int64_t timeout_ms, uint32_t *ret_server_ui
 int
 connect_path(const char *path, int64_t timeout_ms, int *ret_fd, uint32_t *ret_server_uid)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int at_once = timeout_ms ? 0 : SOCK_NONBLOCK;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | at_once, 0);
 	int error;
 
 	if (fd < 0)

@@ -38,8 +38,8 @@ try_place(struct brine *brine, const struct place *place, int *ret_fd,
 	int error;
 
 	do {
-		error = connect_path(place->path, brine->timeout_ms, ret_fd,
-				     ret_server_uid);
+		error = connect_path(place->path, brine->hasty ? 0 : brine->timeout_ms,
+				     ret_fd, ret_server_uid);
 	} while (error == EINTR && !handle_interrupted(brine));
 	return error;
 }
@@ -58,6 +58,9 @@ explain(struct brine *brine, const struct place *place, int error)
 	if (error == EINTR)
 		return handle_fail(brine, BRINE_ERROR_INTERRUPTED,
 				   "connecting to %s was broken off", place->path);
+	if (error == EAGAIN && brine->hasty)
+		return handle_fail(brine, BRINE_ERROR_BUSY,
+				   "the daemon at %s is not there at once", place->path);
 	if (nobody_there(error))
 		advice = place->kind == PLACE_SYSTEM
 				 ? "; see `systemctl status brined`"
@@ -212,6 +215,9 @@ find_daemon(struct brine *brine, bool *ret_absent)
 	/* What is left in the list is the user's own, its last the socket in the data directory. */
 	while (places.count && places.at[places.count - 1].kind == PLACE_SYSTEM)
 		places.count--;
+	if (may_start(brine, &places) && brine->hasty)
+		return handle_fail(brine, BRINE_ERROR_BUSY,
+				   "a daemon is to be started first");
 	if (may_start(brine, &places))
 		return connect_started(brine, &places, ret_absent);
 	return explain_absent(brine, &places);

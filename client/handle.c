@@ -74,13 +74,13 @@ forked(const struct brine *brine)
 	return brine->alive ? !brine->alive[0] : brine->pid != getpid();
 }
 
-void
+bool
 handle_look(struct brine *brine)
 {
 	bool moved = brine->uid_may_change && geteuid() != brine->uid;
 
 	if (!moved && !forked(brine))
-		return;
+		return false;
 	/* Closed, not shut down and with nothing sent: the parent's connection goes on. */
 	link_close(brine);
 	held_drop(&brine->held);
@@ -89,7 +89,9 @@ handle_look(struct brine *brine)
 	brine->successor_until_ms = 0;
 	if (moved)
 		brine->choice = CHOICE_NONE;
+	brine->lent = false;
 	remember_process(brine);
+	return true;
 }
 
 static void
@@ -202,7 +204,7 @@ brine_where(struct brine *brine, char *to, size_t size)
 		snprintf(to, size, "nowhere (BRINE_DISABLE=1)");
 		return BRINE_MISS;
 	}
-	if (brine->fd >= 0) {
+	if (brine->fd >= 0 || brine->lent) {
 		snprintf(to, size, "%s (%s)", brine->place.path,
 			 locate_kind_text(&brine->env, brine->place.kind));
 		return BRINE_HIT;

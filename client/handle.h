@@ -35,6 +35,8 @@ struct brine {
 	int fd;
 	struct brine_wire *wire;
 	bool send_broken; /* the daemon takes no more bytes, but may have sent some */
+	bool hasty; /* while it looks for a daemon: it waits neither for a queue nor for a start */
+	bool lent; /* brine_connect() gave the last connection away */
 	struct place place;
 	uint32_t server_uid;
 	enum choice choice;
@@ -70,8 +72,8 @@ handle_interrupted(const struct brine *brine)
 int handle_fail(struct brine *brine, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Notices a fork and a changed uid; drops then what belonged to the one before. */
-void handle_look(struct brine *brine);
+/* Notices a fork and a changed uid; drops then what belonged to the one before. Was there one? */
+bool handle_look(struct brine *brine);
 
 /* CLOCK_MONOTONIC in ms, at the kernel's tick: no system call. */
 uint64_t handle_now_ms(void);

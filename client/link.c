@@ -98,15 +98,24 @@ resume_leases(struct brine *brine)
 }
 
 int
+link_idle(struct brine *brine)
+{
+	if (!brine->stream)
+		return 0;
+	return handle_fail(
+		brine, BRINE_ERROR_BAD_ARGUMENT,
+		"an upload or a download is under way on this handle; end it first");
+}
+
+int
 link_ready(struct brine *brine)
 {
 	int error;
 
 	handle_look(brine);
-	if (brine->stream)
-		return handle_fail(
-			brine, BRINE_ERROR_BAD_ARGUMENT,
-			"an upload or a download is under way on this handle; end it first");
+	error = link_idle(brine);
+	if (error)
+		return error;
 	if (brine->fd >= 0 && brine->wire->leaving)
 		link_close(brine);
 	if (brine->fd >= 0)

@@ -8,6 +8,9 @@
  * connects. Returns 0 or an error with its message. */
 int link_ready(struct brine *brine);
 
+/* 0, or -BRINE_ERROR_BAD_ARGUMENT: an upload or a download is under way. */
+int link_idle(struct brine *brine);
+
 /* Closes at once, without a byte; what was outstanding is forgotten. */
 void link_close(struct brine *brine);
 

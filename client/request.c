@@ -353,6 +353,51 @@ request_parks(const struct brine_request *request)
 	       request->wait_ms != BRINE_NO_WAIT;
 }
 
+static bool
+changes_something(const struct brine_request *request)
+{
+	switch (request->command) {
+	case BRINE_PUT:
+	case BRINE_DELETE:
+	case BRINE_TOUCH:
+	case BRINE_FLUSH:
+	case BRINE_INCR:
+	case BRINE_INVALIDATE:
+	case BRINE_TAKE:
+	case BRINE_BATCH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool
+says_undone(int result)
+{
+	switch (-result) {
+	case BRINE_ERROR_SHUTTING_DOWN:
+	case BRINE_ERROR_DISK_FULL:
+	case BRINE_ERROR_NO_MEMORY:
+	case BRINE_ERROR_BUSY:
+	case BRINE_ERROR_INTERNAL:
+	case BRINE_ERROR_UNREACHABLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int
+brine_request_after_cut(const struct brine_request *request, int result)
+{
+	/* That the second put of a lease found the token old may be the first one's work. */
+	bool unsure = result == -BRINE_ERROR_OLD_TOKEN
+			      ? request->token != NULL
+			      : changes_something(request) && says_undone(result);
+
+	return unsure ? -BRINE_ERROR_CUT_OFF : result;
+}
+
 struct brine_request
 request_of_get(const void *key, size_t key_len, const struct brine_get_options *options)
 {

@@ -200,6 +200,30 @@ a_started_daemon_inherits_nothing_and_answers_the_first_call(void **state)
 }
 
 static void
+who_may_not_wait_is_told_that_a_daemon_is_to_be_started(void **state)
+{
+	struct home home;
+	struct brine *brine;
+	int fd;
+
+	(void)state;
+	if (system_daemon())
+		skip();
+	home_make(&home);
+	brine = open_starting(&home);
+	assert_int_equal(brine_connect(brine, 0, &fd), -BRINE_ERROR_BUSY);
+	assert_int_equal(size_of(&home, "starts"), -1);
+	if (brine_connect(brine, 1, &fd))
+		fail_msg("%s", brine_message(brine));
+	assert_int_equal(size_of(&home, "starts"), 1);
+	close(fd);
+	assert_int_equal(brine_connect(brine, 0, &fd), BRINE_DONE);
+	close(fd);
+	brine_close(&brine);
+	home_remove(&home);
+}
+
+static void
 fifty_callers_get_one_daemon(void **state)
 {
 	struct home home;
@@ -599,6 +623,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(nothing_is_started_unless_the_option_asks),
 		cmocka_unit_test(
 			a_started_daemon_inherits_nothing_and_answers_the_first_call),
+		cmocka_unit_test(who_may_not_wait_is_told_that_a_daemon_is_to_be_started),
 		cmocka_unit_test(fifty_callers_get_one_daemon),
 		cmocka_unit_test(
 			a_failed_start_quotes_the_log_and_is_not_tried_again_at_once),
