@@ -48,11 +48,12 @@ take_trust(struct client *self, PyObject *uids)
 static int
 client_init(PyObject *object, PyObject *args, PyObject *names)
 {
-	static char *keywords[] = { "namespace", "socket",    "daemon", "timeout_ms",
-				    "ttl_ms",    "autostart", "trust",  NULL };
+	static char *keywords[] = { "namespace",  "socket", "daemon",
+				    "timeout_ms", "ttl_ms", "autostart",
+				    "trust",      "codec",  NULL };
 	struct client *self = client_of(object);
 	struct brine_options options = { 0 };
-	PyObject *ttl_ms, *trust;
+	PyObject *ttl_ms, *trust, *codec;
 	long long timeout_ms;
 	int result;
 
@@ -60,15 +61,18 @@ client_init(PyObject *object, PyObject *args, PyObject *names)
 		PyErr_SetString(PyExc_RuntimeError, "__init__ was called before");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(args, names, "szzLOpO!", keywords,
-					 &options.namespace_name, &options.socket,
-					 &options.daemon, &timeout_ms, &ttl_ms,
-					 &options.autostart, &PyTuple_Type, &trust) ||
+	if (!PyArg_ParseTupleAndKeywords(
+		    args, names, "szzLOpO!O!", keywords, &options.namespace_name,
+		    &options.socket, &options.daemon, &timeout_ms, &ttl_ms,
+		    &options.autostart, &PyTuple_Type, &trust, &PyTuple_Type, &codec) ||
 	    take_trust(self, trust) < 0)
 		return -1;
 	self->ttl_ms =
 		ttl_ms == Py_None ? BRINE_NEVER : PyLong_AsUnsignedLongLong(ttl_ms);
 	if (PyErr_Occurred())
+		return -1;
+	codec_done(&self->codec);
+	if (codec_init(&self->codec, codec) < 0)
 		return -1;
 	options.timeout_ms = timeout_ms;
 	result = lanes_init(&self->lanes, &options);
@@ -85,6 +89,7 @@ client_dealloc(PyObject *object)
 	freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 
 	lanes_done(&client_of(object)->lanes);
+	codec_done(&client_of(object)->codec);
 	release(object);
 	Py_DECREF(type);
 }

@@ -13,6 +13,7 @@ struct client {
 	PyObject ob_base;
 	struct state *state; /* borrowed from the type; NULL before __init__ */
 	struct lanes lanes;
+	struct codec codec;
 	uint64_t ttl_ms; /* of what is stored without one */
 	_Atomic uint64_t outages, load_errors, strangers;
 	unsigned trusted_count;

@@ -4,7 +4,6 @@
 #include <sys/random.h>
 
 #include "client/python/client.h"
-#include "client/python/codec.h"
 #include "client/python/key.h"
 
 static PyObject *
@@ -43,21 +42,6 @@ add_type(PyObject *module, PyType_Spec *spec)
 	return (PyTypeObject *)type;
 }
 
-static int
-add_pickle(struct state *state)
-{
-	PyObject *pickle = PyImport_ImportModule("pickle");
-
-	if (!pickle)
-		return -1;
-	state->codec = codec_pickle((uint32_t)Py_Version);
-	state->loads = PyObject_GetAttrString(pickle, "loads");
-	state->dumps = PyObject_GetAttrString(pickle, "dumps");
-	state->protocol = PyLong_FromLong(PICKLE_PROTOCOL);
-	Py_DECREF(pickle);
-	return state->loads && state->dumps && state->protocol ? 0 : -1;
-}
-
 /* Two interpreters must not come upon the same holder ids. */
 static int
 add_holders(struct state *state)
@@ -85,9 +69,7 @@ module_exec(PyObject *module)
 		return -1;
 	if (PyModule_AddStringConstant(module, "version", brine_version()) < 0)
 		return -1;
-	if (add_holders(state) < 0)
-		return -1;
-	return add_pickle(state);
+	return add_holders(state);
 }
 
 static int
@@ -100,8 +82,6 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->turn_type);
 	Py_VISIT(state->value_type);
 	Py_VISIT(state->key_type);
-	Py_VISIT(state->loads);
-	Py_VISIT(state->dumps);
 	return 0;
 }
 
@@ -115,9 +95,6 @@ module_clear(PyObject *module)
 	Py_CLEAR(state->turn_type);
 	Py_CLEAR(state->value_type);
 	Py_CLEAR(state->key_type);
-	Py_CLEAR(state->loads);
-	Py_CLEAR(state->dumps);
-	Py_CLEAR(state->protocol);
 	return 0;
 }
 

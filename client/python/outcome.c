@@ -8,7 +8,7 @@
 int
 client_ready(struct client *self)
 {
-	if (self->state && self->state->loads)
+	if (self->state)
 		return 0;
 	PyErr_SetString(PyExc_RuntimeError, "Cache.__init__ was not called");
 	return -1;
@@ -48,7 +48,7 @@ client_failed(struct client *self, struct lane *lane, int result, const char *do
 
 static const char *const reasons[] = {
 	[VALUE_STRANGER] = "stranger",
-	[VALUE_TOO_NEW] = "too new",
+	[VALUE_OTHER_PYTHON] = "other python",
 	[VALUE_UNKNOWN] = "unknown",
 	[VALUE_BROKEN] = "broken",
 };
@@ -81,7 +81,8 @@ client_load(struct client *self, uint32_t uid, PyObject *key, struct brine_value
 	const struct trust trust = { uid, self->trusted, self->trusted_count };
 	uint32_t codec = brine_value_meta(*value)->codec;
 	uint32_t writer_uid = brine_value_meta(*value)->writer_uid;
-	enum value_answer answer = value_load(self->state, &trust, value, ret_object);
+	enum value_answer answer =
+		value_load(self->state, &self->codec, &trust, value, ret_object);
 
 	if (answer == VALUE_LOADED)
 		return 1;
@@ -95,7 +96,7 @@ client_dump(struct client *self, PyObject *object, struct encoded *ret_encoded)
 {
 	PyObject *type, *error, *trace, *answer;
 
-	if (value_dump(self->state, object, ret_encoded) == 0)
+	if (value_dump(&self->codec, object, ret_encoded) == 0)
 		return 0;
 	if (!PyErr_ExceptionMatches(PyExc_Exception) ||
 	    PyErr_ExceptionMatches(PyExc_MemoryError))

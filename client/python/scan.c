@@ -51,7 +51,7 @@ client_scan(PyObject *object, PyObject *prefix)
 			    : 0;
 	if (result < 0) {
 		client_failed_one(client, result, brine_message(self->lane->brine),
-				  "keys");
+				  "scan");
 		if (!PyErr_Occurred())
 			PyErr_NoMemory();
 	}
@@ -95,7 +95,7 @@ scan_next(PyObject *object)
 		return PyBytes_FromStringAndSize(entry.key, (Py_ssize_t)entry.key_len);
 	if (result < 0)
 		client_failed_one(self->client, result, brine_message(self->lane->brine),
-				  "keys");
+				  "scan");
 	scan_finish(self);
 	return NULL;
 }

@@ -13,10 +13,6 @@ struct state {
 	PyTypeObject *scan_type;
 	PyTypeObject *turn_type;
 	PyTypeObject *value_type;
-	PyObject *loads; /* of pickle; value_load() alone calls it */
-	PyObject *dumps;
-	PyObject *protocol;                 /* PICKLE_PROTOCOL, as dumps takes it */
-	uint32_t codec;                     /* of what dumps makes here */
 	uint64_t holder_base, holder_count; /* of the holder ids that turn.c makes */
 };
 

@@ -1,4 +1,4 @@
-/* value.c - loads and dumps values, and the type Value: a value's memory, lent to the unpickler. */
+/* value.c - loads and dumps values, and the type Value: a value's memory, lent to the loader. */
 #include "client/python/value.h"
 
 #include <stdbool.h>
@@ -86,23 +86,25 @@ trusted(const struct trust *trust, uint32_t writer_uid)
 	return found && writer_uid != BRINE_NOBODY;
 }
 
-/* Whoever wrote a pickle decides what code runs when it is loaded. So the writer is looked at first, for
- * every pickle, here: nothing else in the package calls pickle.loads. */
+/* Whoever wrote a pickle decides what code runs when it is loaded. So what the cache's own codec is not able or
+ * not allowed to load is sorted out first, for every value, here: nothing else in the package loads any. */
 static enum value_answer
-load_pickle(struct state *state, const struct trust *trust, struct brine_value **value,
-	    PyObject **ret_object)
+load_dumped(struct state *state, const struct codec *codec, const struct trust *trust,
+	    struct brine_value **value, PyObject **ret_object)
 {
 	const struct brine_meta *meta = brine_value_meta(*value);
 	PyObject *memory, *object;
 
-	if (!trusted(trust, meta->writer_uid))
+	if (codec_id(meta->codec) != codec_id(codec->number))
+		return VALUE_UNKNOWN;
+	if (codec_runs_code(meta->codec) && !trusted(trust, meta->writer_uid))
 		return VALUE_STRANGER;
-	if (!codec_pickle_loadable(meta->codec, state->codec))
-		return VALUE_TOO_NEW;
+	if (!codec_loadable(meta->codec, codec->number))
+		return VALUE_OTHER_PYTHON;
 	memory = value_new(state, value);
 	if (!memory)
 		return VALUE_RAISED;
-	object = PyObject_CallFunctionObjArgs(state->loads, memory, NULL);
+	object = PyObject_CallFunctionObjArgs(codec->loads, memory, NULL);
 	Py_DECREF(memory);
 	return answer_of(object, ret_object);
 }
@@ -121,8 +123,8 @@ load_counter(const struct brine_value *value, PyObject **ret_object)
 }
 
 static enum value_answer
-load_by_codec(struct state *state, const struct trust *trust, struct brine_value **value,
-	      PyObject **ret_object)
+load_by_codec(struct state *state, const struct codec *codec, const struct trust *trust,
+	      struct brine_value **value, PyObject **ret_object)
 {
 	const struct brine_meta *meta = brine_value_meta(*value);
 	const char *data = brine_value_data(*value);
@@ -131,22 +133,20 @@ load_by_codec(struct state *state, const struct trust *trust, struct brine_value
 	if (meta->kind == BRINE_COUNTER)
 		return load_counter(*value, ret_object);
 	switch (codec_id(meta->codec)) {
-	case CODEC_PICKLE:
-		return load_pickle(state, trust, value, ret_object);
 	case CODEC_BYTES:
 		return answer_of(PyBytes_FromStringAndSize(data, len), ret_object);
 	case CODEC_TEXT:
 		return answer_of(PyUnicode_DecodeUTF8(data, len, "strict"), ret_object);
 	default:
-		return VALUE_UNKNOWN;
+		return load_dumped(state, codec, trust, value, ret_object);
 	}
 }
 
 enum value_answer
-value_load(struct state *state, const struct trust *trust, struct brine_value **value,
-	   PyObject **ret_object)
+value_load(struct state *state, const struct codec *codec, const struct trust *trust,
+	   struct brine_value **value, PyObject **ret_object)
 {
-	enum value_answer answer = load_by_codec(state, trust, value, ret_object);
+	enum value_answer answer = load_by_codec(state, codec, trust, value, ret_object);
 
 	brine_value_release(value);
 	return answer;
@@ -161,43 +161,108 @@ encode_counter(long long value, struct encoded *ret_encoded)
 		ret_encoded->counter[i] = (unsigned char)((uint64_t)value >> (8 * i));
 	ret_encoded->data = ret_encoded->counter;
 	ret_encoded->len = sizeof(ret_encoded->counter);
-	ret_encoded->bytes = NULL;
+	ret_encoded->object = NULL;
 	ret_encoded->codec = CODEC_COUNTER;
 	ret_encoded->kind = BRINE_COUNTER;
 }
 
-int
-value_dump(struct state *state, PyObject *object, struct encoded *ret_encoded)
+/* Takes the reference to object, which holds the bytes. */
+static void
+encode_blob(PyObject *object, const char *data, Py_ssize_t len, uint32_t codec,
+	    struct encoded *ret_encoded)
+{
+	ret_encoded->object = object;
+	ret_encoded->data = data;
+	ret_encoded->len = (size_t)len;
+	ret_encoded->codec = codec;
+	ret_encoded->kind = BRINE_BLOB;
+}
+
+/* What every client reads: an int of 64 bits, bytes, and a str that has a UTF-8 encoding, no classes derived from
+ * them. False: it is none of these. */
+static bool
+encode_natively(PyObject *object, struct encoded *ret_encoded)
 {
 	Py_ssize_t len;
-	char *data;
+	char *bytes;
 
 	if (PyLong_CheckExact(object)) {
 		int overflow;
 		long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
 
-		if (!overflow) {
+		if (!overflow)
 			encode_counter(value, ret_encoded);
-			return 0;
+		return !overflow;
+	}
+	if (PyBytes_CheckExact(object)) {
+		PyBytes_AsStringAndSize(object, &bytes, &len);
+		Py_INCREF(object);
+		encode_blob(object, bytes, len, CODEC_BYTES, ret_encoded);
+		return true;
+	}
+	if (PyUnicode_CheckExact(object)) {
+		const char *text = PyUnicode_AsUTF8AndSize(object, &len);
+
+		if (text) {
+			Py_INCREF(object);
+			encode_blob(object, text, len, CODEC_TEXT, ret_encoded);
+			return true;
 		}
+		PyErr_Clear(); /* a lone surrogate, which pickle takes */
 	}
-	ret_encoded->bytes =
-		PyObject_CallFunctionObjArgs(state->dumps, object, state->protocol, NULL);
-	if (!ret_encoded->bytes)
+	return false;
+}
+
+int
+value_dump(const struct codec *codec, PyObject *object, struct encoded *ret_encoded)
+{
+	PyObject *dumped;
+	Py_ssize_t len;
+	char *bytes;
+
+	if (encode_natively(object, ret_encoded))
+		return 0;
+	dumped =
+		PyObject_CallFunctionObjArgs(codec->dumps, object, codec->protocol, NULL);
+	if (!dumped)
 		return -1;
-	if (PyBytes_AsStringAndSize(ret_encoded->bytes, &data, &len) < 0) {
-		Py_CLEAR(ret_encoded->bytes);
+	if (PyBytes_AsStringAndSize(dumped, &bytes, &len) < 0) {
+		Py_DECREF(dumped);
 		return -1;
 	}
-	ret_encoded->data = data;
-	ret_encoded->len = (size_t)len;
-	ret_encoded->codec = state->codec;
-	ret_encoded->kind = BRINE_BLOB;
+	encode_blob(dumped, bytes, len, codec->number, ret_encoded);
 	return 0;
 }
 
 void
 encoded_done(struct encoded *encoded)
 {
-	Py_CLEAR(encoded->bytes);
+	Py_CLEAR(encoded->object);
+}
+
+/* ---- codecs */
+
+int
+codec_init(struct codec *codec, PyObject *given)
+{
+	PyObject *dumps, *protocol, *loads;
+	unsigned number;
+
+	if (!PyArg_ParseTuple(given, "IOOO:codec", &number, &dumps, &protocol, &loads))
+		return -1;
+	Py_INCREF(dumps);
+	Py_INCREF(loads);
+	if (protocol == Py_None)
+		protocol = NULL;
+	Py_XINCREF(protocol);
+	*codec = (struct codec){ number, dumps, protocol, loads };
+	return 0;
+}
+
+void
+codec_done(struct codec *codec)
+{
+	Py_CLEAR(codec->dumps);
+	Py_CLEAR(codec->protocol);
+	Py_CLEAR(codec->loads);
 }

@@ -1,4 +1,4 @@
-/* value.h - values on their way out of and into the daemon. The one place that unpickles. */
+/* value.h - values on their way out of and into the daemon. The one place that loads them, whoever asked and however. */
 #ifndef PYTHON_VALUE_H
 #define PYTHON_VALUE_H
 
@@ -8,12 +8,25 @@
 
 struct state;
 
+/* How one cache stores what is neither bytes nor a str nor an int of 64 bits; these every cache stores alike. */
+struct codec {
+	uint32_t
+		number; /* of what it writes (PROTOCOL.md, "Values"): what else is loaded, codec.h says */
+	PyObject *dumps;    /* owned, and so the next two */
+	PyObject *protocol; /* its second argument; NULL: it has none */
+	PyObject *loads;    /* takes any buffer */
+};
+
+/* From (number, dumps, protocol or None, loads). 0 or -1. */
+int codec_init(struct codec *codec, PyObject *given);
+void codec_done(struct codec *codec);
+
 enum value_answer {
 	VALUE_LOADED,
-	VALUE_STRANGER, /* a pickle of another uid, not looked at */
-	VALUE_TOO_NEW,  /* a pickle of a later Python or protocol, not looked at */
-	VALUE_UNKNOWN, /* a codec or shape that this client does not know, not looked at */
-	VALUE_BROKEN,  /* loading it raised an Exception, which is set */
+	VALUE_STRANGER, /* another uid's, and loading it would run code: not looked at */
+	VALUE_OTHER_PYTHON, /* of another Python or protocol: not looked at */
+	VALUE_UNKNOWN, /* of a codec that is not the cache's, or no shape of it: not looked at */
+	VALUE_BROKEN, /* loading it raised an Exception, which is set */
 	VALUE_RAISED, /* it raised what is no business of a cache: MemoryError, KeyboardInterrupt; set */
 };
 
@@ -27,21 +40,22 @@ struct trust {
 };
 
 /* Takes *value. *ret_object is a new reference, set only when it was loaded. */
-enum value_answer value_load(struct state *state, const struct trust *trust,
-			     struct brine_value **value, PyObject **ret_object);
+enum value_answer value_load(struct state *state, const struct codec *codec,
+			     const struct trust *trust, struct brine_value **value,
+			     PyObject **ret_object);
 
 /* An object as bytes to store. */
 struct encoded {
-	const void *data; /* borrows bytes, or counter */
+	const void *data; /* borrows object, or counter */
 	size_t len;
-	PyObject *bytes; /* owned, or NULL */
+	PyObject *object; /* the bytes or str that hold them; owned, or NULL */
 	unsigned char counter[8];
 	uint32_t codec;
 	uint8_t kind;
 };
 
-/* *ret_encoded must not move while it is in use. -1: the object cannot be pickled, and why is set. */
-int value_dump(struct state *state, PyObject *object, struct encoded *ret_encoded);
+/* *ret_encoded must not move while it is in use. -1: the codec cannot take the object, and why is set. */
+int value_dump(const struct codec *codec, PyObject *object, struct encoded *ret_encoded);
 void encoded_done(struct encoded *encoded);
 
 #endif

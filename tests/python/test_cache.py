@@ -329,7 +329,7 @@ def test_a_value_of_a_shape_that_is_not_known_is_a_miss(played, played_cache, co
 def test_a_value_that_cannot_be_dumped_raises_with_the_cause_and_the_way_out(played, played_cache, value):
     for store in (lambda: played_cache.set("key", value), lambda: played_cache.__setitem__("key", value),
                   lambda: played_cache.set_many({"key": value})):
-        with pytest.raises(brine.Unpicklable, match="top level of a module") as raised:
+        with pytest.raises(brine.Unpicklable, match="top level of a module|data that they were made from") as raised:
             store()
         assert raised.value.__cause__ is not None
         assert isinstance(raised.value, (brine.Refused, pickle.PicklingError))

@@ -181,7 +181,7 @@ def test_an_entry_tells_what_is_known_of_an_object(cache):
     assert 0 <= entry.age <= entry.age + entry.ttl <= 61 and entry.stale is None and entry.cost is None
     cache["key"] = 7
     later = cache.entry("key")
-    assert later.codec == "counter" and later.ttl is None and later.version != entry.version and later.size == 8
+    assert later.codec == "integer" and later.ttl is None and later.version != entry.version and later.size == 8
     cache.get_or_set("computed", lambda: math.factorial(3000) and "x")
     assert cache.entry("computed").cost > 0
     assert cache.entry("nothing") is None

@@ -5,6 +5,7 @@ import sys
 
 import brine
 from brine import _brine
+from brine._handle import Handle
 
 
 def main() -> int:
@@ -28,15 +29,12 @@ def main() -> int:
     return 0
 
 
-class _Asking(_brine.Client):
+class _Asking(Handle, _brine.Client):
     """Asks without starting a daemon."""
 
     def __init__(self) -> None:
-        namespace = os.environ.get("BRINE_NAMESPACE") or "default"
-        super().__init__(namespace, os.environ.get("BRINE_SOCKET") or None, None, 1000, None, False, ())
-
-    _failed = brine.Cache._failed
-    on_error = "raise"
+        settled = self._settle(None, None, None, "pickle", (), 1.0, "raise")
+        super().__init__(**dict(settled, autostart=False))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from types import EllipsisType
 from typing import Any, TypedDict, TypeVar, final, overload
@@ -39,6 +39,7 @@ class Client:
         ttl_ms: int | None,
         autostart: bool,
         trust: tuple[int, ...],
+        codec: tuple[int, Callable[..., bytes], int | None, Callable[[Any], Any]],
     ) -> None: ...
     @overload
     def get(self, key: Key, *, max_age: TTL | None = ..., stale: bool = ...) -> Any | None: ...

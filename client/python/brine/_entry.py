@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ._codecs import codec_name
+
 _NEVER = 2**64 - 1  # brine.h
 _NOBODY = 2**32 - 1
-_CODECS = {0: "bytes", 1: "pickle", 2: "text", 6: "counter"}
 
 
 class Entry(NamedTuple):
@@ -26,7 +27,7 @@ class Entry(NamedTuple):
     cost: float | None
     """What computing it took; None: not said."""
     codec: str
-    """As what it is stored: "pickle", "bytes", "text", "counter", or "codec N"."""
+    """As what it is stored: "bytes", "text" or "integer", or one of Cache's codecs."""
     writer: int | None
     """The uid that stored it."""
 
@@ -39,5 +40,5 @@ def entry_of(raw: tuple[Any, ...]) -> Entry:
         None if left_ms == _NEVER else left_ms / 1000,
         stale_ms / 1000 if stale_ms else None,
         cost_us / 1_000_000 if cost_us else None,
-        _CODECS.get(number, f"codec {number}"),
+        codec_name(number),
         None if writer == _NOBODY else writer)
