@@ -211,21 +211,45 @@ name_of(int fd, char ret_path[static LISTENER_PATH_MAX])
 			 (int)sizeof(address.sun_path), address.sun_path);
 }
 
+/* A whole number, its digits and nothing else; -1: it is none. */
+static long
+read_number(const char *text)
+{
+	char *end;
+	long number;
+
+	if (!text || text[0] < '0' || text[0] > '9')
+		return -1;
+	errno = 0;
+	number = strtol(text, &end, 10);
+	return *end || errno ? -1 : number;
+}
+
+/* How many sockets the variables promise to this process; they are for no other. Returns -1 with a sentence. */
+static int
+count_promised(char error[static LISTENER_ERROR_MAX])
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+	bool ours = pid && count && read_number(pid) == getpid();
+	long number = ours ? read_number(count) : 0;
+	int result = (int)number;
+
+	if (number < 0 || number > LISTENER_ADOPTED_MAX)
+		result = fail(error,
+			      "LISTEN_FDS is %s, but at most %d sockets can be taken",
+			      count, LISTENER_ADOPTED_MAX);
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return result;
+}
+
 int
 listener_adopt(struct listener listeners[static LISTENER_ADOPTED_MAX],
 	       char error[static LISTENER_ERROR_MAX])
 {
-	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-	bool ours = pid && count && strtol(pid, NULL, 10) == getpid();
-	long number = ours ? strtol(count, NULL, 10) : 0;
+	int number = count_promised(error);
 
-	unsetenv("LISTEN_PID");
-	unsetenv("LISTEN_FDS");
-	unsetenv("LISTEN_FDNAMES");
-	if (number < 0 || number > LISTENER_ADOPTED_MAX)
-		return fail(error,
-			    "LISTEN_FDS names %ld sockets; at most %d can be taken",
-			    number, LISTENER_ADOPTED_MAX);
 	for (int i = 0; i < number; i++) {
 		int fd = FIRST_ADOPTED + i;
 
@@ -239,7 +263,7 @@ listener_adopt(struct listener listeners[static LISTENER_ADOPTED_MAX],
 		listeners[i] = (struct listener){ .fd = fd, .adopted = true };
 		name_of(fd, listeners[i].path);
 	}
-	return (int)number;
+	return number;
 }
 
 /* ---- use */
