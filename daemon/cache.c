@@ -335,7 +335,9 @@ take_jobs(struct cache *cache)
 	for (; job; job = next) {
 		next = job->next;
 		core_forget_job(cache, job);
-		if (job->kind == READ_PART)
+		if (job->kind == READ_PROBE)
+			core_probe_done(cache);
+		else if (job->kind == READ_PART)
 			download_job_done(cache, job->owner, job);
 		else
 			op_job_done(cache, job->owner);

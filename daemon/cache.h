@@ -343,6 +343,14 @@ struct stats_reader {
 int cache_stats(struct cache *cache, const struct stats_reader *reader,
 		const struct later *later, struct answer *ret_answer);
 
+/* Do the threads that the loop depends on still work? Asked from time to time, each time it looks again. */
+struct cache_health {
+	const char *
+		silent; /* what has given no sign of life for minutes; NULL: all is well */
+	uint64_t used_bytes, limit_bytes; /* of the store */
+};
+void cache_examine(struct cache *cache, struct cache_health *ret_health);
+
 /* Why the store can not be used any more (its file was found damaged, or was deleted): the server lets it
  * go and starts anew. NULL while all is well. */
 const char *cache_lost(const struct cache *cache);

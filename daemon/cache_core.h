@@ -7,6 +7,7 @@
 #include "daemon/identity.h"
 #include "daemon/lease.h"
 #include "daemon/pending.h"
+#include "daemon/pulse.h"
 #include "daemon/reader.h"
 #include "daemon/recency.h"
 #include "daemon/writer.h"
@@ -202,6 +203,10 @@ struct cache {
 	struct cache_counts counts;
 	uint64_t given_bytes; /* of values, on the loop */
 	uint64_t damage_logged_ns;
+
+	struct read_job probe; /* health.c's */
+	bool probing;          /* a reader has it */
+	struct pulse probed;   /* when it was sent */
 };
 
 /* ---- cache.c ---- */
@@ -294,6 +299,11 @@ op_target(struct op *op)
 /* The target's namespace, made if need be. NULL: the error is in *ret_answer. */
 struct namespace *core_namespace(struct cache *cache, const struct target *target,
 				 struct answer *ret_answer);
+
+/* ---- health.c ---- */
+
+/* The probe is back. */
+void core_probe_done(struct cache *cache);
 
 /* ---- origin.c ---- */
 

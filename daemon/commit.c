@@ -59,9 +59,18 @@ unit_pages(const struct change *change)
 	return pages;
 }
 
+/* It gets on: what comes next may wait for the disk again. */
+static uint64_t
+look_at_clock(struct writer *writer)
+{
+	uint64_t now_ns = clock_mono_ns();
+
+	pulse_beat(&writer->pulse, now_ns);
+	return now_ns;
+}
+
 static bool
-batch_closed(const struct writer *writer, const struct batch *batch,
-	     const struct change *next)
+batch_closed(struct writer *writer, const struct batch *batch, const struct change *next)
 {
 	uint64_t pages = batch_pages(writer, batch);
 
@@ -70,7 +79,7 @@ batch_closed(const struct writer *writer, const struct batch *batch,
 	if (pages + unit_pages(next) > pace_pages(&writer->pace))
 		return true;
 	return batch->changes % LOOK_EVERY == 0 &&
-	       clock_mono_ns() - batch->began_ns >= PACE_COMMIT_NS / 2;
+	       look_at_clock(writer) - batch->began_ns >= PACE_COMMIT_NS / 2;
 }
 
 static void
@@ -130,14 +139,17 @@ tidy(struct writer *writer, struct batch *batch)
 	unsigned most = most_tidied(batch);
 	int done;
 
+	look_at_clock(writer);
 	batch->objects.over_ms = find_over_ms(writer, batch);
 	done = expiry_sweep(&batch->objects, EXPIRE_MAX, &batch->expired);
 
+	look_at_clock(writer);
 	if (done >= 0)
 		done = reclaim_flushed(&batch->objects, most, &batch->unflushed);
 	if (done >= 0 && batch->unflushed < most)
 		done = sweep_slice(&writer->sweep, &batch->objects,
 				   most - batch->unflushed, &batch->swept);
+	look_at_clock(writer);
 	if (done < 0 || batch->objects.listed_pages == 0)
 		return done;
 	mailbox_limits(&writer->mailbox, writer->pinned, &limits);
@@ -258,6 +270,7 @@ writer_commit(struct writer *writer, bool with_changes)
 		done = apply_changes(writer, &batch);
 	if (done >= 0)
 		done = tidy(writer, &batch);
+	look_at_clock(writer);
 	batch.objects.arriving_pages = arrivals_pages(&writer->arrivals);
 	if (done >= 0)
 		done = room_make(&writer->room, &batch.objects, writer->recency,
@@ -274,6 +287,7 @@ writer_commit(struct writer *writer, bool with_changes)
 		return done;
 	}
 	txn = write_txn(batch.objects.write);
+	look_at_clock(writer);
 	done = write_commit(&batch.objects.write);
 	if (done < 0) {
 		fail(writer, &batch);

@@ -15,6 +15,7 @@
 #include "daemon/handover.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/notify.h"
 #include "daemon/place.h"
 #include "daemon/server.h"
 #include "daemon/settings.h"
@@ -218,7 +219,17 @@ raise_descriptors(void)
 		log_warning("cannot raise the limit of descriptors: %m");
 }
 
-/* Opens what must be open; what else cannot be is said. Returns how many, or -1, said. */
+static bool
+is_adopted(const char *path, const struct listener *listeners, unsigned adopted)
+{
+	for (unsigned i = 0; i < adopted; i++)
+		if (!strcmp(listeners[i].path, path))
+			return true;
+	return false;
+}
+
+/* Opens what must be open, besides what a service manager listens at already; what else cannot be is said.
+ * Returns how many, or -1, said. */
 static int
 listen_everywhere(const struct place *place, struct listener *listeners, unsigned adopted)
 {
@@ -228,6 +239,8 @@ listen_everywhere(const struct place *place, struct listener *listeners, unsigne
 	for (unsigned i = 0; i < place->socket_count; i++) {
 		const struct place_socket *socket = &place->sockets[i];
 
+		if (is_adopted(socket->path, listeners, adopted))
+			continue;
 		if (!listener_open(&listeners[count], socket->path, error)) {
 			count++;
 			continue;
@@ -294,6 +307,7 @@ serve(struct conf *conf, const struct place *place, struct listener *listeners,
 	sigdelset(&every, SIGSEGV);
 	sigdelset(&every, SIGABRT);
 	pthread_sigmask(SIG_SETMASK, &every, &before);
+	notify_extend("STATUS=Opening the store");
 	wait_ms = listener_alive(place->socket) ? LOCK_WAIT_LISTENING_MS : LOCK_WAIT_MS;
 	if (cache_open(&config, wait_ms, &setup.cache, error)) {
 		log_error("%s", error);

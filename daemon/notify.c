@@ -1,38 +1,140 @@
-/* notify.c - one datagram to the socket in NOTIFY_SOCKET. Owns nothing; any thread. */
+/* notify.c - datagrams to the socket in NOTIFY_SOCKET. Owns nothing; any thread. */
 #include "daemon/notify.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/clock.h"
 #include "daemon/log.h"
 
-void
-notify_send(const char *state)
+#define NS_PER_US UINT64_C(1000)
+/* A manager that wants to hear something less often does not want it. */
+#define WATCHDOG_MAX_US (UINT64_C(365) * 24 * 60 * 60 * 1000000)
+
+/* A whole number, its digits and nothing else. */
+static bool
+read_number(const char *text, uint64_t max, uint64_t *ret_number)
+{
+	char *end;
+	unsigned long long number;
+
+	if (!text || text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (*end || errno || number > max)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+/* The address in NOTIFY_SOCKET, and its length; 0: nobody asked to be told. */
+static socklen_t
+find_manager(struct sockaddr_un *ret_address)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	size_t len = path ? strlen(path) : 0;
-	int fd;
 
 	if (!len || (path[0] != '/' && path[0] != '@'))
-		return;
-	if (len >= sizeof(address.sun_path)) {
-		log_warning("NOTIFY_SOCKET is too long; nobody is told: %s", state);
-		return;
+		return 0;
+	if (len >= sizeof(ret_address->sun_path)) {
+		log_warning("NOTIFY_SOCKET is too long: the service manager is told "
+			    "nothing");
+		return 0;
 	}
-	memcpy(address.sun_path, path, len);
+	*ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(ret_address->sun_path, path, len);
 	if (path[0] == '@') /* an abstract name */
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 ||
-	    sendto(fd, state, strlen(state), MSG_NOSIGNAL,
-		   (const struct sockaddr *)&address,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-		log_warning("cannot tell %s that %s: %m", path, state);
-	if (fd >= 0)
-		close(fd);
+		ret_address->sun_path[0] = '\0';
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+}
+
+static int
+send_to(const struct sockaddr_un *address, socklen_t len, const char *state, int flags)
+{
+	const struct timeval wait = { .tv_sec = NOTIFY_WAIT_S };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ssize_t sent = -1;
+
+	if (fd < 0)
+		return -1;
+	if (!setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)))
+		sent = sendto(fd, state, strlen(state), flags | MSG_NOSIGNAL,
+			      (const struct sockaddr *)address, len);
+	close(fd);
+	return sent < 0 ? -1 : 0;
+}
+
+static void
+tell(const char *state, int flags)
+{
+	struct sockaddr_un address;
+	socklen_t len = find_manager(&address);
+
+	if (len && send_to(&address, len, state, flags))
+		log_warning("cannot tell the service manager that %.*s: %m",
+			    (int)strcspn(state, "\n"), state);
+}
+
+void
+notify_send(const char *format, ...)
+{
+	char state[NOTIFY_TEXT_MAX];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(state, sizeof(state), format, arguments);
+	va_end(arguments);
+	tell(state, 0);
+}
+
+void
+notify_alive(const char *status)
+{
+	char state[NOTIFY_TEXT_MAX];
+
+	snprintf(state, sizeof(state), "WATCHDOG=1\nSTATUS=%s", status);
+	tell(state, MSG_DONTWAIT);
+}
+
+void
+notify_reloading(void)
+{
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%" PRIu64
+		    "\nSTATUS=Reading the configuration",
+		    clock_mono_ns() / NS_PER_US);
+}
+
+void
+notify_extend(const char *state)
+{
+	notify_send("%s\nEXTEND_TIMEOUT_USEC=%" PRIu64, state,
+		    NOTIFY_PATIENCE_NS / NS_PER_US);
+}
+
+uint64_t
+notify_watchdog_ns(void)
+{
+	const char *pid = getenv("WATCHDOG_PID"), *usec = getenv("WATCHDOG_USEC");
+	uint64_t number, us;
+
+	if (!usec)
+		return 0;
+	if (pid &&
+	    (!read_number(pid, UINT32_MAX, &number) || number != (uint64_t)getpid()))
+		return 0;
+	if (!read_number(usec, WATCHDOG_MAX_US, &us)) {
+		log_warning("WATCHDOG_USEC is no time: %s", usec);
+		return 0;
+	}
+	return us * NS_PER_US;
 }

@@ -294,6 +294,7 @@ static int
 perform(struct snapshot *snapshot, struct read_job *job)
 {
 	int done = snapshot_take(snapshot);
+	struct slice row;
 
 	if (done < 0)
 		return done;
@@ -309,6 +310,10 @@ perform(struct snapshot *snapshot, struct read_job *job)
 		break;
 	case READ_SCAN:
 		done = scan(snapshot, job);
+		break;
+	case READ_PROBE:
+		done = snapshot_get(snapshot, STORE_RECORDS,
+				    slice(job->row_key, ROW_KEY_SIZE), &row);
 		break;
 	}
 	snapshot_release(snapshot);

@@ -28,6 +28,7 @@ enum read_kind {
 	READ_PART,   /* the next chunk rows of object_id from index on */
 	READ_WARM,   /* nothing but touch the records of row_keys */
 	READ_SCAN,   /* records of one incarnation from row_key on, through visit */
+	READ_PROBE,  /* nothing but look for row_key, to show that it can be done */
 };
 
 struct read_job {

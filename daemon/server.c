@@ -16,6 +16,7 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/settings.h"
+#include "daemon/watchdog.h"
 
 /* How long the last answers may take to be read. */
 #define GRACE_MS 2000
@@ -28,6 +29,7 @@ struct server {
 	struct sessions sessions;
 	struct conns *conns;
 	struct door door;
+	struct watchdog watchdog;
 	uv_poll_t wake;
 	uv_prepare_t prepare;
 	uv_check_t check;
@@ -111,7 +113,7 @@ leave(struct server *server, const char *why)
 		return;
 	}
 	server->leaving = true;
-	notify_send("STOPPING=1");
+	notify_extend("STOPPING=1\nSTATUS=Answering what was asked, and leaving");
 	log_info("%s: answering %u clients and leaving", why, conns_count(server->conns));
 	door_close(&server->door);
 	conns_leave(server->conns);
@@ -276,7 +278,7 @@ on_section(const char *section, const char *what, void *arg)
 }
 
 static void
-reload(struct server *server)
+read_again(struct server *server)
 {
 	const struct server_setup *setup = server->setup;
 	struct conf *conf = malloc(sizeof(*conf));
@@ -303,6 +305,16 @@ reload(struct server *server)
 	cache_configure(server->sessions.cache, &config);
 	sessions_review(&server->sessions);
 	uv_timer_stop(&server->idle_exit);
+}
+
+static void
+reload(struct server *server)
+{
+	if (server->leaving)
+		return;
+	notify_reloading();
+	read_again(server);
+	notify_send("READY=1\nSTATUS=Serving");
 }
 
 static void
@@ -367,6 +379,7 @@ build(struct server *server)
 	if (!server->conns)
 		return UV_ENOMEM;
 	add_handles(server);
+	watchdog_start(&server->watchdog, &server->loop, setup->cache, server->conns);
 	result = watch_cache(server);
 	if (!result)
 		result = door_open(&server->door, &server->loop, server->conns);
@@ -439,7 +452,7 @@ server_run(const struct server_setup *setup)
 		server->end = SERVER_FAILED;
 	} else {
 		pthread_sigmask(SIG_SETMASK, setup->signals, NULL);
-		notify_send("READY=1");
+		notify_send("READY=1\nSTATUS=Serving");
 		uv_run(&server->loop, UV_RUN_DEFAULT);
 	}
 	take_down(server);

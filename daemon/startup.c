@@ -369,7 +369,9 @@ drop_parked(struct cache *cache)
 	while ((job = cache->jobs_first)) {
 		core_forget_job(cache, job);
 		job->result = STORE_FAILED;
-		if (job->kind == READ_PART)
+		if (job->kind == READ_PROBE)
+			core_probe_done(cache);
+		else if (job->kind == READ_PART)
 			download_job_done(cache, job->owner, job);
 		else
 			op_fail(cache, job->owner, ERROR_SHUTTING_DOWN);

@@ -250,6 +250,7 @@ run(void *arg)
 
 	pthread_setname_np(pthread_self(), "brined-writer");
 	while (take(writer, wait_ns)) {
+		pulse_beat(&writer->pulse, clock_mono_ns());
 		wait_ns = turn(writer);
 		if (writer->damaged)
 			break;
@@ -282,6 +283,7 @@ writer_start(struct store *store, struct ledger *ledger, const struct recency *r
 	pace_init(&writer->pace, limit_commit_pages(&writer->room.limit));
 	SHOW(batch_pages, pace_pages(&writer->pace));
 	writer->start_txn = writer->txn = txn;
+	pulse_beat(&writer->pulse, clock_mono_ns());
 	writer->pinned = calloc(MAILBOX_PINS_MAX, sizeof(uint64_t));
 	if (mailbox_init(&writer->mailbox, settings, txn, wake_fd) || !writer->pinned ||
 	    pthread_create(&writer->thread, NULL, run, writer)) {
@@ -346,6 +348,12 @@ void
 writer_configure(struct writer *writer, const struct room_settings *settings)
 {
 	mailbox_configure(&writer->mailbox, settings);
+}
+
+bool
+writer_silent(const struct writer *writer, uint64_t now_ns)
+{
+	return pulse_lost(&writer->pulse, now_ns);
 }
 
 const struct writer_counts *

@@ -70,6 +70,8 @@ void writer_collect(struct writer *writer, struct writer_news *ret_news);
 void writer_release(struct writer *writer, uint64_t barrier, const uint64_t *pinned,
 		    size_t count);
 void writer_configure(struct writer *writer, const struct room_settings *settings);
+/* Has the thread got nowhere for longer than a slow disk explains (PULSE_PATIENCE_NS)? */
+bool writer_silent(const struct writer *writer, uint64_t now_ns);
 const struct writer_counts *writer_counts(const struct writer *writer);
 
 #endif

@@ -6,12 +6,14 @@
 #include "daemon/apply.h"
 #include "daemon/mailbox.h"
 #include "daemon/pace.h"
+#include "daemon/pulse.h"
 #include "daemon/sweep.h"
 #include "daemon/writer.h"
 
 struct writer {
 	pthread_t thread;
-	struct mailbox mailbox; /* the rest is the writer's alone */
+	struct mailbox mailbox;
+	struct pulse pulse; /* the rest is the writer's alone */
 
 	bool stopping;
 	bool disk_full;

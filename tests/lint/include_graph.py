@@ -16,7 +16,7 @@ FOLDERS = ("proto", "conf", "daemon", "client", "tests")
 
 # The daemon, bottom up.
 LEVELS = [
-    {"clock", "limit", "log", "pace", "recency"},  # include nothing of ours
+    {"clock", "limit", "log", "pace", "pulse", "recency"},  # include nothing of ours
     {"record", "datadir", "deadlines"},
     {"store_lmdb"},  # the inside of the store, for its own parts
     {"snapshot", "store", "write"},
@@ -31,8 +31,8 @@ LEVELS = [
     {"entry", "lease", "peer", "waiter", "pending", "reader", "commit", "writer"},
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
-    {"cache", "admission", "bundling", "counting", "decide", "getting", "invalidate", "leasing", "listing",
-     "lookup", "naming", "origin", "parking", "payer", "putting", "request", "startup", "transfer"},
+    {"cache", "admission", "bundling", "counting", "decide", "getting", "health", "invalidate", "leasing",
+     "listing", "lookup", "naming", "origin", "parking", "payer", "putting", "request", "startup", "transfer"},
     {"user"},
     {"counters", "input", "listener", "notify", "rights", "place", "settings", "stream", "usermap", "watch"},
     {"handover", "outbox"},
@@ -46,14 +46,14 @@ LEVELS = [
     {"intake"},
     {"exchange"},
     {"conns"},
-    {"door"},
+    {"door", "watchdog"},
     {"server"},
     {"main"},
 ]
 # The parts behind a front door see it as well.
 PARTS = {
-    "daemon/cache.h": {"cache_core", "admission", "bundling", "counting", "decide", "getting", "invalidate", "leasing",
-                       "listing", "lookup", "naming", "origin", "parking", "payer", "putting", "request", "startup", "transfer"},
+    "daemon/cache.h": {"cache_core", "admission", "bundling", "counting", "decide", "getting", "health",
+                       "invalidate", "leasing", "listing", "lookup", "naming", "origin", "parking", "payer", "putting", "request", "startup", "transfer"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/writer.h": {"writer_core", "commit"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},
@@ -76,7 +76,7 @@ FOREIGN = {
     "lmdb.h": {"daemon/store_lmdb.h"},
     "msgpack": {"proto/message.c"},
     "uv.h": {"daemon/main.c", "daemon/server.c", "daemon/door.h", "daemon/conn.h",
-             "daemon/conns.h", "daemon/watch.h"},
+             "daemon/conns.h", "daemon/watch.h", "daemon/watchdog.h"},
     "ini.h": {"conf/conf.c"},
     "Python.h": "client/python/",
 }

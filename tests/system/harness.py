@@ -243,7 +243,9 @@ class Daemon:
         try:
             readable, _, _ = select.select([self.ready, pidfd], [], [], DEADLINE)
             assert self.ready in readable, f"brined did not start:\n{self.log()}"
-            assert self.ready.recv(100) == b"READY=1"
+            # Before it is ready it says what it is at.
+            if b"READY=1" not in self.ready.recv(1000).splitlines():
+                self.wait_ready()
         finally:
             os.close(pidfd)
 

@@ -316,6 +316,63 @@ def test_a_service_manager_may_hand_over_the_socket(make_daemon, folder):
     assert path.exists()  # it is the service manager's
 
 
+@pytest.mark.parametrize("count", ["5", "-1", "soup", "", "1x", " 1", "99999999999999999999", "1"])
+def test_sockets_that_nobody_hands_over_are_missed(folder, count):
+    start = ("import os, sys; os.close(3) if os.path.exists('/proc/self/fd/3') else None; "
+             "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=sys.argv[1]); "
+             "os.execv(sys.argv[2], sys.argv[2:])")
+    result = subprocess.run([sys.executable, "-c", start, count, str(harness.BRINED), "--data", str(folder / "data")],
+                            capture_output=True, text=True, timeout=harness.DEADLINE, check=False)
+    assert result.returncode == 1
+    assert "LISTEN_FDS" in result.stderr
+
+
+def test_sockets_that_are_somebody_elses_are_left_alone(make_daemon):
+    daemon = make_daemon(env={"LISTEN_PID": "1", "LISTEN_FDS": "3"})
+    with daemon.client() as client:
+        assert client.call(PING).kind == REPLY
+
+
+def test_a_path_at_which_the_service_manager_listens_is_not_taken_from_it(make_daemon, folder):
+    daemon = make_daemon(start=False)
+    path = folder / "handed.sock"
+    daemon.arguments = ["-c", LISTEN, str(path), str(harness.BRINED), *daemon.arguments, "--socket", str(path)]
+    daemon.program = sys.executable
+    daemon.start()
+    assert "cannot listen" not in daemon.log()
+    with harness.Client(path) as client:
+        assert client.call(PING).kind == REPLY
+    assert daemon.stop() == 0
+    assert path.exists()
+
+
+def test_the_service_manager_hears_of_the_start_a_reload_and_the_end(make_daemon, folder):
+    config = folder / "brined.conf"
+    config.write_text("max_value = 1M\n")
+    daemon = make_daemon("--config", str(config), start=False)
+    daemon.launch()
+    daemon.ready.settimeout(harness.DEADLINE)
+    first = daemon.ready.recv(1000).decode().splitlines()
+    assert first[0].startswith("STATUS=") and first[1] == "EXTEND_TIMEOUT_USEC=300000000"
+    assert "READY=1" in daemon.ready.recv(1000).decode().splitlines()
+    config.write_text("max_value = soup\n")
+    daemon.signal(signal.SIGHUP)
+    reloading = daemon.ready.recv(1000).decode().splitlines()
+    assert reloading[0] == "RELOADING=1" and reloading[1].startswith("MONOTONIC_USEC=")
+    assert "READY=1" in daemon.ready.recv(1000).decode().splitlines()
+    daemon.signal(signal.SIGTERM)
+    assert "STOPPING=1" in daemon.ready.recv(1000).decode().splitlines()
+    assert daemon.wait() == 0
+
+
+def test_a_watchdog_is_fed(make_daemon):
+    daemon = make_daemon(env={"WATCHDOG_USEC": "200000"})
+    daemon.ready.settimeout(harness.DEADLINE)
+    for _ in range(3):
+        fed = daemon.ready.recv(1000).decode().splitlines()
+        assert fed[0] == "WATCHDOG=1" and fed[1].startswith("STATUS=Serving 0 clients; ")
+
+
 def test_descriptors_that_a_client_sends_are_released(daemon, client):
     before = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
     reader, writer = os.pipe()

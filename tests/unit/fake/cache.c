@@ -796,6 +796,14 @@ cache_max_value(const struct cache *cache)
 	return fake.max_value;
 }
 
+void
+cache_examine(struct cache *cache, struct cache_health *ret_health)
+{
+	(void)cache;
+	fake.examined++;
+	*ret_health = fake.health;
+}
+
 uint64_t
 cache_epoch(const struct cache *cache)
 {

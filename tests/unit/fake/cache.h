@@ -22,8 +22,10 @@ struct fake {
 	bool last_everybody;
 	unsigned turns, puts, gets, uploads, aborted;
 	unsigned open_downloads, open_payers, open_peers, dead_peers, kept, held;
-	bool left;        /* cache_leave() */
-	bool hold_leases; /* every peer holds one */
+	bool left;                  /* cache_leave() */
+	bool hold_leases;           /* every peer holds one */
+	struct cache_health health; /* as cache_examine() shall find it */
+	unsigned examined;
 };
 
 /* The one cache of the test. */
