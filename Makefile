@@ -31,7 +31,7 @@ endif
 # What a bare Debian 12 lacks for building and checking, and for lint and fuzz on top of it.
 PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhash-dev \
 	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis \
-	python3-msgpack python3-cloudpickle spin
+	python3-msgpack python3-cloudpickle python3-numpy python3-pandas spin
 LINT_PACKAGES = clang clang-format mandoc
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev \

@@ -159,7 +159,7 @@ static PyMethodDef methods[] = {
 	{ "close", client_close, METH_NOARGS,
 	  "close($self, /)\n--\n\nCloses the idle connections. A later call opens new ones." },
 	{ "_turn", (PyCFunction)(void (*)(void))client_turn, METH_FASTCALL,
-	  "_turn(key, inherited, wait_ms, lease_ms, accept_stale): the value, or a Turn to compute it" },
+	  "_turn(key, inherited, wait_ms, lease_ms, accept_stale, not_version=0): the value, or a Turn to compute it" },
 	{ "_entry", client_entry, METH_VARARGS,
 	  "_entry(key, accept_stale): a tuple, or None" },
 	{ "_invalidate", client_invalidate, METH_O, "_invalidate(encoded tags)" },

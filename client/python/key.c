@@ -7,54 +7,13 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "client/python/encoding.h"
 #include "client/python/state.h"
 
 /* A text up to here is its own encoding. */
 #define TEXT_PLAIN_MAX (BRINE_KEY_MAX - 1)
 
-/* ---- encodings of any length, for tuples */
-
-#define ENCODING_MAX ((size_t)256 << 20)
-
-struct encoding {
-	unsigned char *bytes;
-	size_t len, room;
-};
-
-static int
-encoding_reserve(struct encoding *encoding, size_t more)
-{
-	size_t room = encoding->room ? encoding->room : 256;
-	unsigned char *bytes;
-
-	if (more > ENCODING_MAX || encoding->len > ENCODING_MAX - more) {
-		PyErr_SetString(PyExc_ValueError, "a key may be 256 MiB long at most");
-		return -1;
-	}
-	while (room < encoding->len + more)
-		room *= 2;
-	if (room == encoding->room)
-		return 0;
-	bytes = realloc(encoding->bytes, room);
-	if (!bytes) {
-		PyErr_NoMemory();
-		return -1;
-	}
-	encoding->bytes = bytes;
-	encoding->room = room;
-	return 0;
-}
-
-static int
-encoding_add(struct encoding *encoding, const void *bytes, size_t len)
-{
-	if (encoding_reserve(encoding, len) < 0)
-		return -1;
-	if (len)
-		memcpy(encoding->bytes + encoding->len, bytes, len);
-	encoding->len += len;
-	return 0;
-}
+/* ---- tuples: encodings of any length */
 
 static int
 encoding_add_tagged(struct encoding *encoding, unsigned char tag, const void *bytes,
@@ -309,11 +268,23 @@ key_to_bytes(struct state *state, PyObject *object)
 	return PyBytes_FromStringAndSize(key.data, (Py_ssize_t)key.len);
 }
 
+PyObject *
+key_from_bytes(PyTypeObject *type, PyObject *encoded)
+{
+	PyObject *made = PyType_GenericAlloc(type, 0);
+
+	if (made) {
+		Py_INCREF(encoded);
+		((struct encoded_key *)made)->encoded = encoded;
+	}
+	return made;
+}
+
 static PyObject *
 encoded_key_new(PyTypeObject *type, PyObject *args, PyObject *names)
 {
 	static char *keywords[] = { "encoded", NULL };
-	PyObject *encoded, *made;
+	PyObject *encoded;
 	Py_ssize_t len;
 	char *bytes;
 
@@ -324,12 +295,7 @@ encoded_key_new(PyTypeObject *type, PyObject *args, PyObject *names)
 	if (!brine_key_valid(bytes, (size_t)len))
 		return PyErr_Format(PyExc_ValueError,
 				    "these bytes are not an encoded key: %R", encoded);
-	made = PyType_GenericAlloc(type, 0);
-	if (made) {
-		Py_INCREF(encoded);
-		((struct encoded_key *)made)->encoded = encoded;
-	}
-	return made;
+	return key_from_bytes(type, encoded);
 }
 
 static void

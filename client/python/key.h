@@ -22,4 +22,7 @@ int key_encode(struct state *state, PyObject *object, struct key *ret_key);
 /* The same as a new bytes object. */
 PyObject *key_to_bytes(struct state *state, PyObject *object);
 
+/* An EncodedKey of bytes that are one. type: EncodedKey or a class derived from it. */
+PyObject *key_from_bytes(PyTypeObject *type, PyObject *encoded);
+
 #endif

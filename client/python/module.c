@@ -5,6 +5,8 @@
 
 #include "client/python/client.h"
 #include "client/python/key.h"
+#include "client/python/run.h"
+#include "client/python/structure.h"
 
 static PyObject *
 module_encode_key(PyObject *module, PyObject *key)
@@ -29,6 +31,12 @@ static PyMethodDef methods[] = {
 	  "encode_key($module, key, /)\n--\n\nThe bytes as which a key travels." },
 	{ "encode_tags", module_encode_tags, METH_O,
 	  "encode_tags($module, tags, /)\n--\n\nThe bytes as which tags travel." },
+	{ "encode_structure", (PyCFunction)(void (*)(void))structure_encode,
+	  METH_FASTCALL, "encode_structure(*values): arguments by content, as bytes" },
+	{ "encode_call", (PyCFunction)(void (*)(void))structure_encode_call,
+	  METH_FASTCALL, "encode_call(prefix, values, type): a call's key" },
+	{ "encode_run", (PyCFunction)(void (*)(void))run_encode, METH_FASTCALL,
+	  "encode_run(buffer, numbers=False): a length and the bytes, or their digest" },
 	{ NULL, NULL, 0, NULL },
 };
 
@@ -82,6 +90,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->turn_type);
 	Py_VISIT(state->value_type);
 	Py_VISIT(state->key_type);
+	Py_VISIT(state->encode_other);
 	return 0;
 }
 
@@ -95,6 +104,7 @@ module_clear(PyObject *module)
 	Py_CLEAR(state->turn_type);
 	Py_CLEAR(state->value_type);
 	Py_CLEAR(state->key_type);
+	Py_CLEAR(state->encode_other);
 	return 0;
 }
 

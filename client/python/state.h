@@ -13,6 +13,7 @@ struct state {
 	PyTypeObject *scan_type;
 	PyTypeObject *turn_type;
 	PyTypeObject *value_type;
+	PyObject *encode_other; /* of brine._structure; NULL: not asked for yet */
 	uint64_t holder_base, holder_count; /* of the holder ids that turn.c makes */
 };
 

@@ -196,14 +196,15 @@ client_turn(PyObject *object, PyObject *const *args, Py_ssize_t count)
 
 	if (client_ready(asking.client) < 0)
 		return NULL;
-	if (count != 5) {
-		PyErr_SetString(PyExc_TypeError, "_turn() takes 5 arguments");
+	if (count < 5 || count > 6) {
+		PyErr_SetString(PyExc_TypeError, "_turn() takes 5 or 6 arguments");
 		return NULL;
 	}
 	asking.object = args[0];
 	if (key_encode(asking.client->state, args[0], &asking.key) < 0 ||
 	    read_u64(args[2], &options->wait_ms) < 0 ||
-	    read_u64(args[3], &options->lease_ms) < 0)
+	    read_u64(args[3], &options->lease_ms) < 0 ||
+	    (count == 6 && read_u64(args[5], &options->not_version) < 0))
 		return NULL;
 	options->stale_ok = args[4] == Py_True;
 	asking.inherited = still_running(asking.client->state, args[1]);

@@ -9,6 +9,7 @@ import os
 import pathlib
 import sys
 import textwrap
+import threading
 import uuid
 import warnings
 import zoneinfo
@@ -53,7 +54,7 @@ class Spot:
 
 
 class Heavy(Point):
-    """Holds more than its fields, so it has no key."""
+    """Holds more than its fields."""
 
 
 @pytest.fixture
@@ -181,7 +182,7 @@ def test_a_method_of_a_dataclass_is_keyed_by_its_fields(played_cache, calls):
 
 def test_a_long_call_has_a_key_that_fits(double, calls):
     double("a" * 5000), double("a" * 5000), double("a" * 5001)
-    assert len(calls) == 2 and len(double.cache_key(["a"] * 2000).encoded) == 1024
+    assert len(calls) == 2 and len(double.cache_key(["a"] * 2000).encoded) < 512
 
 
 # ---- what cannot be done
@@ -200,19 +201,17 @@ def generator():
 
 
 @pytest.mark.parametrize("function, way", [
-    (asynchronous, "async.*await"), (asynchronous_generator, "async"), (generator, "generator.*list"), (len, "write a def"),
+    (asynchronous, "async.*await.*brine.aio.Cache"), (asynchronous_generator, "generator.*list"), (generator, "generator.*list"), (len, "write a def"),
     (staticmethod(generator), "above"), (functools.partial(int), "write a def"), (3, "write a def")])
 def test_what_cannot_be_memoized_says_what_to_do(played_cache, function, way):
     with pytest.raises(TypeError, match=way):
         played_cache.memoize()(function)
 
 
-@pytest.mark.parametrize("argument, way", [
-    (object(), "the parts that matter"), (Heavy(1, 2), "the parts that matter"), (lambda: 1, "the parts that matter"),
-    (bytearray(b"x"), "the parts"), (type("Text", (str,), {})("x"), r"pass str\(...\)"), ([object()], "the parts"),
-    ({object(): 1}, "the parts")])
-def test_an_argument_without_content_says_what_to_do(double, calls, argument, way):
-    with pytest.raises(TypeError, match=way):
+@pytest.mark.parametrize("argument", [object(), threading.Lock(), (number for number in ()), [object()], {object(): 1}, Point(1, object()),
+                                      type("Local", (), {"__reduce__": lambda self: 1 / 0})()])
+def test_an_argument_without_content_says_what_to_do(double, calls, argument):
+    with pytest.raises(TypeError, match="argument 'x': .*__brine_key__ method.*brine.register_key.*the parts that matter"):
         double(argument)
     assert calls == []
 
@@ -329,7 +328,7 @@ def test_arrays_are_their_dtype_shape_and_content():
                  numpy.array(5.0), numpy.array([5.0]), numpy.float64(5), numpy.int64(5), numpy.array([], "f8"), numpy.array([], "i8"),
                  numpy.array(["2026-01-01"], "M8[D]"), numpy.array(["a"]), numpy.zeros((0, 3)), numpy.zeros((3, 0))]
     assert len({encode_structure(item) for item in different}) == len(different)
-    for bad in (numpy.array([object()]), numpy.zeros(1, [("a", "i4")]), numpy.ma.array([1])):
+    for bad in (numpy.array([object()]), numpy.longdouble(1), numpy.ma.array([1])):
         with pytest.raises(TypeError):
             encode_structure(bad)
 
@@ -509,14 +508,17 @@ def test_a_call_key_is_typed_and_names_its_function(double):
 
 def test_an_argument_without_content_is_named_and_self_explained(played_cache):
     class Plain:
+        def __init__(self):
+            self.lock = threading.Lock()
+
         @played_cache.memoize
         def find(self, title, limit=object()):
             return title
 
-    with pytest.raises(TypeError, match="argument 'self': .* type .*Plain.*dataclass, or let it call"):
+    with pytest.raises(TypeError, match="argument 'self': .* type lock.*ignore=.*self.*, or let it call"):
         Plain().find("one")
     with pytest.raises(TypeError, match="argument 'limit': .* type object") as raised:
         Plain.find(1, "one")
-    assert "dataclass, or let" not in str(raised.value)
+    assert "or let it call" not in str(raised.value)
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'title'"):
         Plain.find(Plain())

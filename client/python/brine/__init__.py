@@ -23,6 +23,7 @@ from ._entry import Entry
 from ._errors import BrineError, BrineWarning, Conflict, Refused, Unavailable, Unpicklable
 from ._keys import EncodedKey
 from ._miss import MISS
+from ._registry import register_key
 
 # Tracebacks name what a program writes into its except clause.
 for _kind in (Entry, BrineError, BrineWarning, Conflict, Refused, Unavailable, Unpicklable):
@@ -40,4 +41,5 @@ __all__ = [
     "Unavailable",
     "Unpicklable",
     "__version__",
+    "register_key",
 ]

@@ -129,34 +129,59 @@ class Cache(Handle, _brine.Client):
 
     @overload
     def memoize(self, ttl: TTL | None = ..., *, stale: TTL | None = ..., wait: TTL | None = ...,
-                tags: Iterable[str] = ..., lease: TTL | None = ...) -> Callable[[Callable[_P, _R]], Memoized[_P, _R]]: ...
+                tags: Iterable[str] | Callable[..., Iterable[str]] = ..., lease: TTL | None = ..., ignore: Iterable[str] = ...,
+                key: Callable[..., Any] | None = ..., version: Any = ..., deps: Iterable[Any] = ...,
+                condition: Callable[[Any], Any] | None = ...,
+                validate: Callable[..., Any] | None = ...) -> Callable[[Callable[_P, _R]], Memoized[_P, _R]]: ...
 
     def memoize(self, ttl: Any = ..., *, stale: TTL | None = None, wait: TTL | None = None,
-                tags: Iterable[str] = (), lease: TTL | None = None) -> Any:
-        """Decorates a function so that each call of equal arguments is computed once, by any process.
+                tags: Iterable[str] | Callable[..., Iterable[str]] = (), lease: TTL | None = None, ignore: Iterable[str] = (),
+                key: Callable[..., Any] | None = None, version: Any = None, deps: Iterable[Any] = (),
+                condition: Callable[[Any], Any] | None = None, validate: Callable[..., Any] | None = None) -> Any:
+        """Decorates a function so that each call of equal arguments is computed once, by any process. Changed code of
+        the function computes anew, and changed back it finds its old results; but neither the functions that it calls nor
+        the globals that it reads are followed: name those that matter in deps, or count up version.
 
-            @cache.memoize(ttl="1d")
+            @cache.memoize(ttl="1d", deps=[tokenize, "THRESHOLD"])
             def report(year, *, detail=False): ...
 
-        The key is made of the function's name, its code, and its arguments by content (None, bool, int, float,
-        complex, str, bytes, tuple, list, dict, set, frozenset, dataclasses, enums, paths, dates and times,
-        Decimal, UUID, numpy arrays); other arguments raise a TypeError. Changed code is a new key;
-        changed globals and changed functions that it calls are not noticed, and what it closes over counts as it
-        is when it is decorated. Of a method, self is an argument like the others. An exception is not stored.
+        Calls are told apart by the function's name and code (the tokens of its source, without comments; without source
+        its bytecode and the version of Python), by what it closes over, as it was when it was decorated, and by all
+        arguments by content, defaults included: numbers (1, 1.0 and True are three), texts, containers, dataclasses,
+        enums, paths, dates, numpy arrays, pandas frames, functions by their code, classes by their name, and other objects
+        by what pickle would store of them. A class says itself what makes its objects equal by a method __brine_key__, or
+        brine.register_key says it. An argument that has no content, such as a lock, raises a TypeError. Of a method, self
+        is an argument like the others. An exception is not stored.
 
         Of callers that miss at the same time, in whatever process and thread, one computes and the others
-        wait for it: stale, wait, tags and lease are those of get_or_set, which says more.
+        wait for it: stale, wait and lease are those of get_or_set, which says more.
 
-        The decorated function has `cache_key(*args, **kwargs)`, `invalidate(*args, **kwargs)`, which
-        forgets one call and says whether it was stored, and `__wrapped__`.
+        tags: names, or a function of the call's arguments that returns them; see invalidate.
+        ignore: names of parameters that make no difference, such as ["verbose"].
+        key: a function of the call's arguments; what it returns tells calls apart in their place.
+        version: any value; another one is another function.
+        deps: what else the result depends on. A function, class or module counts by its code (a module with a __version__
+            by that), another value as it is now. A name ("THRESHOLD", "settings.LIMIT") is a global of the function's module
+            that is read at each call, like one more argument.
+        condition: asked with each new result; where it returns false that is returned, but not stored.
+        validate: asked with the stored Entry (its value, age, version and so on) and the call's arguments before a stored
+            result is used; where it returns false the result is computed anew:
+            validate=lambda entry, path: time.time() - entry.age > os.stat(path).st_mtime
+
+        The decorated function has `check(*args, **kwargs)`, which says whether a call's result is stored,
+        `invalidate(*args, **kwargs)`, which forgets it and says whether it was, `cache_clear()`, which forgets all calls by
+        all versions of the code, `cache_info()`: the hits, misses and unkept results of this process, `cache_key(*args,
+        **kwargs)`, and `__wrapped__`. Of a method they take self as well: `Report.total.invalidate(report, 2026)`.
         """
         from ._compute import Terms
+        from ._memo import Options
         from ._memoize import memoized  # with what it imports, as slow to load as all the rest
 
         if callable(ttl):
-            return memoized(self, ttl, Terms(..., None, None, (), None))
-        terms = Terms(ttl, stale, wait, tags, lease)
-        return lambda function: memoized(self, function, terms)
+            return memoized(self, ttl, Options(Terms(..., None, None, (), None)))
+        options = Options(Terms(ttl, stale, wait, (), lease), tags=tags, ignore=ignore, key=key, version=version,
+                          deps=deps, condition=condition, validate=validate)
+        return lambda function: memoized(self, function, options)
 
     def stats(self) -> dict[str, dict[str, int | float | str]]:
         """Counters by scope and name: the daemon's under "", those of your namespaces under their names, and

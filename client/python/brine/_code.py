@@ -1,27 +1,45 @@
-"""What a function is, so that changed code is a new key: its source without comments, else its bytecode.
+"""What a function is, so that changed code is a new key: its source without comments, else its bytecode and the
+version of Python.
 
-What it closes over counts as it is when the function is decorated. Globals and the functions that it calls
-do not count.
+Docstrings count: there are programs that read them. So does what a function closes over, as it is at that moment.
+Globals and the functions that it calls do not count.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import io
 import os
 import sys
 import textwrap
+import threading
 import tokenize
 import types
+import weakref
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from ._brine import encode_run, encode_structure
 from ._cache import LOADED
-from ._structure import encode_structure, module_name, put_length, put_run, put_structure
+from ._structure import encode_length, encode_name, module_name
 
 DIGEST = 16
 _LAYOUT = {tokenize.INDENT: "\1", tokenize.DEDENT: "\2", tokenize.NEWLINE: "\n"}
 _IGNORED = (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER)
+
+
+def inner_function(function: Any) -> types.FunctionType | None:
+    """The function that a partial or a bound method calls in the end. None: it is not written in Python."""
+    while not isinstance(function, types.FunctionType):
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, types.MethodType):
+            function = function.__func__
+        else:
+            return None
+    return function
 
 
 def function_name(function: types.FunctionType) -> str:
@@ -29,7 +47,7 @@ def function_name(function: types.FunctionType) -> str:
 
 
 def _significant(source: str) -> list[str]:
-    """The tokens that make the function, from `def` on: neither comments nor decorators."""
+    """The tokens that make it, from `def` on: neither comments nor its own decorators."""
     tokens: list[str] = []
     line_start, decorator, begun = True, False, False
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -59,79 +77,141 @@ def _source_of(code: types.CodeType) -> list[str] | None:
     return tokens if tokens[:2] == ["def", code.co_name] else None
 
 
-def _put_bytecode(out: bytearray, code: types.CodeType) -> None:
-    for part in (code.co_name, code.co_code, code.co_names, code.co_varnames, code.co_freevars,
-                 code.co_cellvars, code.co_argcount, code.co_posonlyargcount,
-                 code.co_kwonlyargcount, code.co_flags):
-        put_structure(out, part)
-    put_run(out, getattr(code, "co_exceptiontable", b""))
-    _put_constants(out, code.co_consts)
+def _digest(*parts: bytes) -> bytes:
+    return hashlib.blake2b(b"".join(parts), digest_size=DIGEST).digest()
 
 
-def _put_constants(out: bytearray, constants: tuple[Any, ...]) -> None:
-    put_length(out, len(constants))
-    for constant in constants:
-        if isinstance(constant, types.CodeType):
-            out += b"C"
-            _put_bytecode(out, constant)
-        elif constant is ...:
-            out += b"."
-        elif type(constant) is tuple:
-            out += b"("
-            _put_constants(out, constant)
-        else:
-            put_structure(out, constant)
+def _bytecode(code: types.CodeType) -> bytes:
+    numbers = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+    return b"".join((
+        encode_structure(code.co_name, code.co_code, code.co_names, code.co_varnames, code.co_freevars,
+                         code.co_cellvars, numbers, getattr(code, "co_exceptiontable", b"")),
+        encode_length(len(code.co_consts)), *map(_constant, code.co_consts)))
 
 
-def _put_code(out: bytearray, code: types.CodeType) -> None:
+def _constant(constant: Any) -> bytes:
+    if isinstance(constant, types.CodeType):
+        return b"C" + _bytecode(constant)
+    if type(constant) is tuple:
+        return b"(" + encode_length(len(constant)) + b"".join(map(_constant, constant))
+    return encode_structure(constant)
+
+
+# By the id of a code object: reading and cutting up source takes a while, and an equal one may have another source.
+_codes: dict[int, tuple[weakref.ref[types.CodeType], bytes]] = {}
+
+
+def _code_digest(code: types.CodeType) -> bytes:
+    known = _codes.get(id(code))
+    if known is not None and known[0]() is code:
+        return known[1]
     source = _source_of(code)
     if source is not None:
-        out += b"S"
-        put_run(out, "\0".join(source).encode("utf-8", "surrogatepass"))
+        digest = _digest(b"S", "\0".join(source).encode("utf-8", "surrogatepass"))
     else:
-        out += b"B" + encode_structure(sys.implementation.cache_tag)
-        _put_bytecode(out, code)
+        digest = _digest(b"B", encode_structure(sys.implementation.cache_tag), _bytecode(code))
+
+    def forget(_: object, at: int = id(code)) -> None:
+        _codes.pop(at, None)
+
+    _codes[id(code)] = weakref.ref(code, forget), digest
+    return digest
 
 
-def _put_captured(out: bytearray, value: Any, inside: list[types.FunctionType]) -> None:
-    """What a function closes over: what arguments may be, and by name what is code itself."""
-    wrapper, function = getattr(value, "__brine_memoized__", (None, None))
+# ---- functions with what they close over
+
+
+class _Inside(threading.local):
+    """The functions that are being encoded in this thread, outermost first."""
+
+    def __init__(self) -> None:
+        self.functions: list[types.FunctionType] = []
+
+
+_inside = _Inside()
+
+
+def _cell(function: types.FunctionType, name: str, cell: types.CellType) -> bytes:
+    try:
+        value = cell.cell_contents
+    except ValueError:
+        return b"-"  # bound later
+    try:
+        return b"+" + encode_structure(value)
+    except TypeError as error:
+        raise TypeError(f"{function.__qualname__} uses {name} of the function around it, which is no part "
+                        f"of a key: {error}; or pass it as an argument") from None
+
+
+def _code_and_cells(function: types.FunctionType) -> bytes:
+    code = function.__code__
+    _inside.functions.append(function)
+    try:
+        cells = [_cell(function, name, cell) for name, cell in zip(code.co_freevars, function.__closure__ or ())]
+    finally:
+        _inside.functions.pop()
+    return _code_digest(code) + b"".join(cells)
+
+
+def encode_function(value: types.FunctionType) -> bytes:
+    """A function as an argument, or in one."""
+    wrapper, memoized = getattr(value, "__brine_memoized__", (None, None))
     if wrapper is value:  # not so in a decorator that copied the attributes of one
-        value = function
-    if isinstance(value, types.FunctionType) and value in inside:
-        out += b"^"  # it calls itself
-        put_length(out, inside.index(value))
-    elif isinstance(value, types.FunctionType):
-        out += b"f" + encode_structure(function_name(value), value.__defaults__, value.__kwdefaults__)
-        _put_function(out, value, inside)
-    elif isinstance(value, type):
-        out += b"t" + encode_structure(value.__module__, value.__qualname__)
-    elif isinstance(value, types.ModuleType):
-        out += b"m" + encode_structure(value.__name__)
-    elif isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, types.ModuleType):
-        out += b"b" + encode_structure(value.__module__, value.__qualname__)
+        return encode_structure(memoized)
+    if value in _inside.functions:
+        return b"^" + encode_length(_inside.functions.index(value))  # it calls itself
+    return (b"L" + encode_run(function_name(value).encode("utf-8", "surrogatepass"))
+            + encode_structure(value.__defaults__, value.__kwdefaults__) + _code_and_cells(value))
+
+
+# ---- what a memoized function is
+
+
+def _source_text(source: str, what: str) -> bytes:
+    try:
+        return encode_run("\0".join(_significant(source)).encode("utf-8", "surrogatepass"))
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise TypeError(f"deps: the source of {what} cannot be read: {error}") from None
+
+
+def _class_source(cls: type) -> bytes:
+    try:
+        source = textwrap.dedent(inspect.getsource(cls))
+    except (OSError, TypeError):
+        raise TypeError(f"deps: class {cls.__qualname__} has no source to compare; name its methods instead") from None
+    return b"y" + encode_name(cls) + _source_text(source, cls.__qualname__)
+
+
+def _module_version(module: types.ModuleType) -> bytes:
+    version = getattr(module, "__version__", None)
+    if isinstance(version, str):
+        return b"v" + encode_structure(module.__name__, version)
+    try:
+        source = inspect.getsource(module)
+    except (OSError, TypeError):
+        raise TypeError(f"deps: module {module.__name__} has neither a __version__ nor a source to compare; name what "
+                        "you use of it instead") from None
+    return b"w" + encode_structure(module.__name__) + _source_text(source, module.__name__)
+
+
+def _dependency(value: Any) -> bytes:
+    """Here the code of classes and modules counts, not their names alone."""
+    if isinstance(value, type):
+        return _class_source(value)
+    if isinstance(value, types.ModuleType):
+        return _module_version(value)
+    return encode_structure(value)
+
+
+def callable_digest(function: Callable[..., Any], deps: Iterable[Any], *more: Any) -> bytes:
+    """What tells the versions of a memoized function apart. deps: names and objects. TypeError: it closes over
+    something, or is bound to something, that has no key; or a dependency has none."""
+    if isinstance(function, types.FunctionType):
+        itself = b"L" + _code_and_cells(function)  # its defaults are arguments
     else:
-        put_structure(out, value)
-
-
-def _put_function(out: bytearray, function: types.FunctionType, inside: list[types.FunctionType]) -> None:
-    inside = [*inside, function]
-    _put_code(out, function.__code__)
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        try:
-            value = cell.cell_contents
-        except ValueError:
-            out += b"-"  # bound later
-            continue
-        out += b"+"
-        try:
-            _put_captured(out, value, inside)
-        except TypeError as error:
-            raise TypeError(f"{function.__qualname__} uses {name} of the function around it, which is no part "
-                            f"of a key: {error}; pass it as an argument instead") from None
-
-
-def function_digest(function: types.FunctionType) -> bytes:
-    out = bytearray()
-    _put_function(out, function, [])
-    return hashlib.blake2b(out, digest_size=DIGEST).digest()
+        itself = encode_structure(function)
+    try:
+        others = [_dependency(value) for value in deps]
+    except TypeError as error:
+        raise TypeError(str(error) if str(error).startswith("deps") else f"deps: {error}") from None
+    return _digest(itself, encode_length(len(others)), *others, encode_structure(*more))

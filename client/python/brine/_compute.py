@@ -18,6 +18,7 @@ from ._ttl import TTL, ttl_ms
 if TYPE_CHECKING:
     from ._cache import Cache
     from ._keys import Key
+    from ._memo import Options
 
 # The computation that this code is part of.
 current: ContextVar[Turn | None] = ContextVar("brine_turn", default=None)
@@ -47,10 +48,12 @@ def wait_ms(wait: TTL) -> int:
     return ttl_ms(wait, "wait")
 
 
-def compute(turn: Turn, terms: Terms, told: Callable[[BaseException], None], function: Callable[..., Any],
-            args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Returns what function returns, or raises what it raises. told: says that the result was not kept."""
+def compute(turn: Turn, terms: Terms, unkept: Callable[[BaseException | None], None], function: Callable[..., Any],
+            args: tuple[Any, ...], kwargs: dict[str, Any], options: Options | None = None) -> Any:
+    """Returns what function returns, or raises what it raises. unkept: told when the result is not kept, and why if
+    nobody else was told. options: of a memoized function."""
     try:
+        tags = terms.tags if options is None else options.tags_of(args, kwargs)
         outer = current.set(turn)
         started = perf_counter_ns()
         try:
@@ -58,26 +61,29 @@ def compute(turn: Turn, terms: Terms, told: Callable[[BaseException], None], fun
         finally:
             current.reset(outer)
         cost_us = max(1, (perf_counter_ns() - started) // 1000)
+        wanted = options is None or options.condition is None or options.condition(value)
         try:
-            if not turn.publish(value, cost_us, terms.ttl, terms.stale_ms, terms.tags):
+            if not wanted or not turn.publish(value, cost_us, terms.ttl, terms.stale_ms, tags):
                 turn.cannot_keep()
+                unkept(None)
         except (BrineError, MemoryError) as error:
             turn.cannot_keep()
-            told(error)
+            unkept(error)
         return value
     except BaseException:
         turn.failed()
         raise
 
 
-def not_kept(about: object, name: str) -> Callable[[BaseException], None]:
+def not_kept(about: object, name: str) -> Callable[[BaseException | None], None]:
     """A function that warns, once, that results are not kept, and why."""
-    def told(error: BaseException) -> None:
-        warn_once(("not kept", about), f"results of {name} are computed but not kept: {error}")
+    def told(error: BaseException | None) -> None:
+        if error is not None:
+            warn_once(("not kept", about), f"results of {name} are computed but not kept: {error}")
     return told
 
 
-def _told(factory: Callable[[], Any]) -> Callable[[BaseException], None]:
+def _told(factory: Callable[[], Any]) -> Callable[[BaseException | None], None]:
     # The code, because each call may come with a lambda of its own.
     code = getattr(factory, "__code__", None)
     name = getattr(factory, "__qualname__", type(factory).__qualname__)

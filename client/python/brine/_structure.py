@@ -1,45 +1,41 @@
 """Arguments by content: equal objects give equal bytes, in every process and on every run.
 
-Format 1, which is part of each memoized key (change CALL_FORMAT with it). An encoding is a tag and what
-follows; every one says itself where it ends. A *run* is a length (LEB128) and the bytes, or where they
-are more than RUN_PLAIN_MAX their BLAKE2b-256. Sets and dicts are sorted by the encodings of their items, which
-order totally whatever the items are. Never pickle's bytes, which differ between equal objects; never repr or
-hash, which differ between processes.
+The encoding is PROTOCOL.md's, "Memoized calls", and part of each memoized key: change CALL_FORMAT with it. What is
+exactly None, a number, a text, bytes, a tuple, list, dict or set is encoded in C (structure.c), and so are the parts of
+everything else; here is what else there is, from those with a way of their own to those that copy and pickle can take
+apart. Never pickle's bytes, which differ between equal objects; never repr or hash, which differ between processes.
 """
 
 from __future__ import annotations
 
+import copyreg
 import enum
-import hashlib
+import functools
 import os
-import struct
 import sys
-from collections.abc import Callable, Iterable
+import types
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
+
+from ._brine import encode_run, encode_structure
+from ._registry import WAYS_MAX, Encode, registered, ways
 
 if TYPE_CHECKING:  # an argument of such a type comes with its module: nobody else pays for it
     import datetime
     import decimal
     import pathlib
-    import types
     import uuid
 
-RUN_PLAIN_MAX = 1024
-_DIGEST = 32
 _MAINS = ("__main__", "__mp_main__")
 
 
-def put_length(out: bytearray, length: int) -> None:
+def encode_length(length: int) -> bytes:
+    out = bytearray()
     while length >= 0x80:
         out.append(length & 0x7F | 0x80)
         length >>= 7
     out.append(length)
-
-
-def put_run(out: bytearray, data: bytes | memoryview) -> None:
-    length = len(data)
-    put_length(out, length)
-    out += data if length <= RUN_PLAIN_MAX else hashlib.blake2b(data, digest_size=_DIGEST).digest()
+    return bytes(out)
 
 
 def module_name(module: str, names: dict[str, Any]) -> str:
@@ -54,230 +50,265 @@ def module_name(module: str, names: dict[str, Any]) -> str:
     return f"__main__ of {os.path.realpath(file)}" if file else "__main__"
 
 
-def _put_class(out: bytearray, cls: type) -> None:
-    module = sys.modules.get(cls.__module__)
-    name = module_name(cls.__module__, vars(module) if module else {})
-    put_run(out, f"{name}:{cls.__qualname__}".encode())
+def encode_name(value: Any) -> bytes:
+    """A class, or a function, by where it is: a run."""
+    module = getattr(value, "__module__", None)
+    if not isinstance(module, str):
+        raise no_structure(value)
+    loaded = sys.modules.get(module)
+    name = module_name(module, vars(loaded) if loaded else {})
+    return encode_run(f"{name}:{value.__qualname__}".encode("utf-8", "surrogatepass"))
 
 
-def _put_items(out: bytearray, tag: bytes, items: Iterable[Any]) -> None:
-    encoded = list(items)
-    out += tag
-    put_length(out, len(encoded))
-    for item in encoded:
-        put_structure(out, item)
+def no_structure(value: Any, why: str = "") -> TypeError:
+    cls = type(value)
+    way = (f"give its class a __brine_key__ method that returns what tells its objects apart, or tell Brine about the class "
+           f"with brine.register_key({cls.__qualname__}, function), or pass the parts that matter")
+    return TypeError(f"memoize has no key by content for an object of type {cls.__qualname__}{why}: {way}")
 
 
-def _put_sorted(out: bytearray, tag: bytes, encodings: list[bytes]) -> None:
-    out += tag
-    put_length(out, len(encodings))
-    for encoding in sorted(encodings):
-        out += encoding
+# ---- exact types of the standard library
 
 
-def encode_structure(*values: Any) -> bytes:
-    out = bytearray()
-    for value in values:
-        put_structure(out, value)
-    return bytes(out)
+def _int(value: int) -> bytes:  # of more than 64 bits
+    length = (~value if value < 0 else value).bit_length() // 8 + 1
+    return b"i" + encode_run(value.to_bytes(length, "big", signed=True))
 
 
-# ---- exact types
-
-def _put_int(out: bytearray, value: int) -> None:
-    out += b"i"
-    put_run(out, value.to_bytes((value ^ value >> value.bit_length() + 1).bit_length() // 8 + 1, "big",
-                                signed=True))
+def _timezone(value: datetime.tzinfo | None) -> bytes:
+    return b"-" if value is None else encode_structure(value)
 
 
-def _put_float(out: bytearray, value: float) -> None:
-    out += b"f" + struct.pack(">d", value if value == value else float("nan"))
+def _fixed_zone(value: datetime.timezone) -> bytes:
+    return b"o" + encode_structure(value.utcoffset(None), value.tzname(None))
 
 
-def _put_complex(out: bytearray, value: complex) -> None:
-    out += b"c"
-    _put_float(out, value.real)
-    _put_float(out, value.imag)
+def _named_zone(value: Any) -> bytes:
+    if value.key is None:
+        raise no_structure(value, ", made from a file, whose rules cannot be told")
+    return b"z" + encode_structure(value.key)
 
 
-def _put_text(out: bytearray, value: str) -> None:
-    out += b"s"
-    put_run(out, value.encode("utf-8", "surrogatepass"))
+def _datetime(value: datetime.datetime) -> bytes:
+    return (b"t" + encode_structure(value.replace(tzinfo=None).isoformat()) + bytes((value.fold,))
+            + _timezone(value.tzinfo))
 
 
-def _put_bytes(out: bytearray, value: bytes) -> None:
-    out += b"b"
-    put_run(out, value)
+def _time(value: datetime.time) -> bytes:
+    return (b"h" + encode_structure(value.replace(tzinfo=None).isoformat()) + bytes((value.fold,))
+            + _timezone(value.tzinfo))
 
 
-def _put_dict(out: bytearray, value: dict[Any, Any]) -> None:
-    _put_sorted(out, b"{", [encode_structure(*pair) for pair in value.items()])
+def _date(value: datetime.date) -> bytes:
+    return b"d" + encode_structure(value.isoformat())
 
 
-def _put_timezone(out: bytearray, value: datetime.tzinfo | None) -> None:
-    if value is None:
-        out += b"-"
-    else:
-        put_structure(out, value)
+def _timedelta(value: datetime.timedelta) -> bytes:
+    return b"l" + encode_structure((value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds)
 
 
-def _put_fixed_zone(out: bytearray, value: datetime.timezone) -> None:
-    out += b"o"
-    put_structure(out, value.utcoffset(None))
-    _put_text(out, value.tzname(None))
+def _decimal(value: decimal.Decimal) -> bytes:
+    return b"x" + encode_structure(str(value))
 
 
-def _put_named_zone(out: bytearray, value: Any) -> None:
-    if value.key is None:  # made from a file: its rules cannot be told
-        raise _no_structure(value)
-    out += b"z"
-    _put_text(out, value.key)
+def _uuid(value: uuid.UUID) -> bytes:
+    return b"u" + value.bytes
 
 
-def _put_datetime(out: bytearray, value: datetime.datetime) -> None:
-    out += b"t"
-    _put_text(out, value.replace(tzinfo=None).isoformat())
-    out.append(value.fold)
-    _put_timezone(out, value.tzinfo)
+def _path(value: pathlib.PurePath) -> bytes:
+    return b"p" + encode_structure(type(value).__name__) + encode_run(os.fsencode(value))
 
 
-def _put_time(out: bytearray, value: datetime.time) -> None:
-    out += b"h"
-    _put_text(out, value.replace(tzinfo=None).isoformat())
-    out.append(value.fold)
-    _put_timezone(out, value.tzinfo)
+def _bytearray(value: bytearray) -> bytes:
+    return b"B" + encode_run(value)
 
 
-def _put_date(out: bytearray, value: datetime.date) -> None:
-    out += b"d"
-    _put_text(out, value.isoformat())
+def _pickle_buffer(value: Any) -> bytes:  # met inside of what __reduce_ex__(5) returns
+    return b"U" + encode_run(value.raw())
 
 
-def _put_timedelta(out: bytearray, value: datetime.timedelta) -> None:
-    out += b"l"
-    _put_int(out, (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds)
+def _ordered(value: OrderedDict[Any, Any]) -> bytes:  # its order is what makes it one
+    return b"O" + encode_structure(list(value.items()))
 
 
-def _put_decimal(out: bytearray, value: decimal.Decimal) -> None:
-    out += b"x"
-    _put_text(out, str(value))
+def _partial(value: functools.partial[Any]) -> bytes:
+    return b"P" + encode_structure(value.func, value.args, value.keywords, vars(value))
 
 
-def _put_uuid(out: bytearray, value: uuid.UUID) -> None:
-    out += b"u" + value.bytes
+def _method(value: types.MethodType) -> bytes:
+    return b"M" + encode_structure(value.__self__, value.__func__)
 
 
-def _put_path(out: bytearray, value: pathlib.PurePath) -> None:
-    out += b"p"
-    _put_text(out, type(value).__name__)
-    put_run(out, os.fsencode(value))
+def _class(value: type) -> bytes:
+    return b"Y" + encode_name(value)
 
 
-_EXACT: dict[type, Callable[[bytearray, Any], None]] = {
-    type(None): lambda out, value: out.extend(b"N"),
-    bool: lambda out, value: out.extend(b"T" if value else b"F"),
-    int: _put_int,
-    float: _put_float,
-    complex: _put_complex,
-    str: _put_text,
-    bytes: _put_bytes,
-    tuple: lambda out, value: _put_items(out, b"(", value),
-    list: lambda out, value: _put_items(out, b"[", value),
-    dict: _put_dict,
-    set: lambda out, value: _put_sorted(out, b"<", [encode_structure(item) for item in value]),
-    frozenset: lambda out, value: _put_sorted(out, b">", [encode_structure(item) for item in value]),
+def _module(value: types.ModuleType) -> bytes:
+    return b"m" + encode_structure(value.__name__)
+
+
+_CachedFunction = type(functools.lru_cache(None)(len))
+
+
+def _cached_function(value: Any) -> bytes:
+    return b"A" + encode_structure(value.__wrapped__)
+
+
+def _object(value: object) -> bytes:  # one that is equal to nothing but itself
+    raise no_structure(value)
+
+
+_EXACT: dict[type, Encode] = {
+    int: _int,
+    bytearray: _bytearray,
+    OrderedDict: _ordered,
+    functools.partial: _partial,
+    types.MethodType: _method,
+    types.ModuleType: _module,
+    _CachedFunction: _cached_function,
+    object: _object,
 }
 
-# Known by where they are, so that their modules need not be imported: they move to _EXACT when one is met.
-_ELSEWHERE: dict[str, dict[str, Callable[[bytearray, Any], None]]] = {
-    "datetime": {"datetime": _put_datetime, "date": _put_date, "time": _put_time, "timedelta": _put_timedelta,
-                 "timezone": _put_fixed_zone},
-    "zoneinfo": {"ZoneInfo": _put_named_zone},
-    "decimal": {"Decimal": _put_decimal},
-    "uuid": {"UUID": _put_uuid},
-    "pathlib": {"PosixPath": _put_path, "PurePosixPath": _put_path, "PureWindowsPath": _put_path},
+# Known by where they are, so that their modules need not be imported.
+_ELSEWHERE: dict[tuple[str, str], Encode] = {
+    ("datetime", "datetime"): _datetime,
+    ("datetime", "date"): _date,
+    ("datetime", "time"): _time,
+    ("datetime", "timedelta"): _timedelta,
+    ("datetime", "timezone"): _fixed_zone,
+    ("zoneinfo", "ZoneInfo"): _named_zone,
+    ("decimal", "Decimal"): _decimal,
+    ("uuid", "UUID"): _uuid,
+    ("pathlib", "PosixPath"): _path,
+    ("pathlib", "PurePosixPath"): _path,
+    ("pathlib", "PureWindowsPath"): _path,
+    ("pathlib", "WindowsPath"): _path,
+    ("pickle", "PickleBuffer"): _pickle_buffer,
 }
-
-
-def _find(cls: type) -> Callable[[bytearray, Any], None] | None:
-    for module, classes in _ELSEWHERE.items():
-        for name, put in classes.items():
-            if getattr(sys.modules.get(module), name, None) is cls:
-                _EXACT[cls] = put
-                return put
-    return None
 
 
 # ---- kinds of types
 
-def _put_enum(out: bytearray, value: enum.Enum) -> None:
-    out += b"E"
-    _put_class(out, type(value))
+
+def _enum(value: enum.Enum) -> bytes:
     # A combination of flags may have no name.
-    put_structure(out, value.name if value.name is not None else value.value)
+    return b"E" + encode_name(type(value)) + encode_structure(value.name if value.name is not None else value.value)
 
 
-def _put_dataclass(out: bytearray, value: Any) -> None:
+def _dataclass(value: Any) -> bytes:
     fields = sys.modules["dataclasses"].fields(value)
-    out += b"D"
-    _put_class(out, type(value))
-    put_length(out, len(fields))
+    parts = [b"D", encode_name(type(value)), encode_length(len(fields))]
     for field in fields:
-        _put_text(out, field.name)
-        put_structure(out, getattr(value, field.name))
+        parts.append(encode_structure(field.name, getattr(value, field.name)))
+    return b"".join(parts)
 
 
-def _put_named_tuple(out: bytearray, value: tuple[Any, ...]) -> None:
-    out += b"n"
-    _put_class(out, type(value))
-    _put_items(out, b"(", value)
+def _named_tuple(value: tuple[Any, ...]) -> bytes:
+    return b"n" + encode_name(type(value)) + encode_structure(tuple(value))
 
 
-def _put_array(out: bytearray, value: Any, numpy: types.ModuleType) -> None:
-    if value.dtype.hasobject or value.dtype.names is not None:
-        raise TypeError(f"an array of dtype {value.dtype} has no key by content; pass its columns, or lists")
-    out += b"a"
-    _put_text(out, value.dtype.str)
-    _put_items(out, b"(", map(int, value.shape))
-    flat = numpy.ascontiguousarray(value).reshape(-1)
-    put_run(out, memoryview(flat.view(numpy.uint8)) if flat.nbytes else b"")
+def _own_key(value: Any) -> bytes:
+    return b"K" + encode_name(type(value)) + encode_structure(value.__brine_key__())
 
 
-def _put_other(out: bytearray, value: Any) -> None:
-    cls = type(value)
-    numpy = sys.modules.get("numpy")
-    if isinstance(value, enum.Enum):
-        _put_enum(out, value)
-    # A class that only inherits from a dataclass may hold more than its fields.
-    elif "__dataclass_fields__" in vars(cls):
-        _put_dataclass(out, value)
-    elif isinstance(value, tuple) and isinstance(getattr(cls, "_fields", None), tuple):
-        _put_named_tuple(out, value)
-    elif numpy is not None and cls is numpy.ndarray:
-        _put_array(out, value, numpy)
-    elif numpy is not None and isinstance(value, numpy.generic):
-        out += b"g"
-        _put_array(out, numpy.asarray(value), numpy)
-    else:
-        raise _no_structure(value)
+def _registered_key(value: Any) -> bytes:
+    function = registered(type(value))
+    assert function is not None
+    return b"K" + encode_name(type(value)) + encode_structure(function(value))
 
 
-def _no_structure(value: Any) -> TypeError:
-    name = type(value).__qualname__
-    plain = next((base for base in (str, bytes, int, float, dict, list, set, tuple) if isinstance(value, base)),
-                 None)
-    way = (f"pass {plain.__name__}(...) of it" if plain is not None else
-           "pass the parts that matter (numbers, texts, tuples, a dataclass)")
-    return TypeError(f"memoize has no key by content for an object of type {name}: {way}, or memoize a smaller function")
+# ---- everything else, as copy and pickle take it apart
 
 
-def put_structure(out: bytearray, value: Any) -> None:
-    put = _EXACT.get(type(value)) or _find(type(value))
+def _callable_name(value: Any) -> bytes:
+    """What puts an object together again, by name."""
+    if isinstance(value, (type, types.FunctionType)):
+        return encode_name(value)
+    if isinstance(value, types.BuiltinFunctionType) and (value.__self__ is None or isinstance(value.__self__, types.ModuleType)):
+        return encode_name(value)
+    return encode_structure(value)
+
+
+def _made_of(value: Any) -> Any:
+    own = copyreg.dispatch_table.get(type(value))
     try:
-        if put is not None:
-            put(out, value)
-        else:
-            _put_other(out, value)
+        return value.__reduce_ex__(5) if own is None else own(value)
     except RecursionError:
-        raise TypeError(f"memoize has no key by content for this {type(value).__qualname__}: it contains "
-                        "itself, or is nested too deeply") from None
+        raise
+    except Exception as error:
+        raise no_structure(value, f" ({error})") from error
+
+
+def _reduced(value: Any) -> bytes:
+    made_of = _made_of(value)
+    if isinstance(made_of, str):  # a global of that name
+        module = getattr(value, "__module__", None) or type(value).__module__
+        return b"G" + encode_structure(module, made_of)
+    function, arguments, state, items, pairs, setter = (*made_of, None, None, None, None)[:6]
+    if function is getattr(copyreg, "__newobj__"):
+        function, *arguments = arguments
+        parts = [b"R", encode_name(function), encode_structure(tuple(arguments))]
+    else:
+        parts = [b"Q", _callable_name(function), encode_structure(tuple(arguments))]
+    pairs = () if pairs is None else list(pairs)
+    parts.append(encode_structure(
+        state, [] if items is None else list(items), pairs if isinstance(value, OrderedDict) else dict(pairs), setter))
+    return b"".join(parts)
+
+
+# ---- which way it is
+
+
+def _elsewhere(cls: type) -> Encode | None:
+    for (module, name), encode in _ELSEWHERE.items():
+        if getattr(sys.modules.get(module), name, None) is cls:
+            return encode
+    return None
+
+
+def _of_libraries(cls: type) -> Encode | None:
+    """Arrays and frames: of libraries that are imported already if cls is theirs."""
+    if "numpy" in sys.modules:
+        from ._arrays import array_way
+        way = array_way(cls)
+        if way is not None:
+            return way
+    if "pandas" in sys.modules:
+        from ._frames import frame_way
+        return frame_way(cls)
+    return None
+
+
+def _way(cls: type) -> Encode:
+    """How objects of this class are encoded."""
+    if registered(cls) is not None:
+        return _registered_key
+    if hasattr(cls, "__brine_key__"):
+        return _own_key
+    exact = _EXACT.get(cls) or _elsewhere(cls)
+    if exact is not None:
+        return exact
+    if issubclass(cls, enum.Enum):
+        return _enum
+    # A class that only inherits from a dataclass may hold more than its fields.
+    if "__dataclass_fields__" in vars(cls):
+        return _dataclass
+    if issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple):
+        return _named_tuple
+    if issubclass(cls, type):
+        return _class
+    if cls is types.FunctionType:
+        from ._code import encode_function
+        return encode_function
+    return _of_libraries(cls) or _reduced
+
+
+def encode_other(value: Any) -> bytes:
+    """What structure.c asks about all that it does not know."""
+    cls = type(value)
+    encode = ways.get(cls)
+    if encode is None:
+        encode = _way(cls)
+        if len(ways) < WAYS_MAX:
+            ways[cls] = encode
+    return encode(value)
