@@ -32,7 +32,7 @@ endif
 PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhash-dev \
 	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis \
 	python3-msgpack python3-cloudpickle python3-numpy python3-pandas spin
-LINT_PACKAGES = clang clang-format mandoc
+LINT_PACKAGES = clang clang-format mandoc mypy
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev \
 	python3-redis python3-pymemcache python3-pylibmc python3-diskcache
@@ -327,7 +327,7 @@ crash: deps
 
 FORMATTED = $(shell find $(wildcard proto conf daemon client tests) -name "*.[ch]")
 
-## lint: include graph, format, headers, manual pages, and a build without warnings by gcc and clang
+## lint: include graph, format, headers, manual pages, Python types, and a build without warnings by gcc and clang
 lint:
 	$(call install_packages,$(PACKAGES) $(LINT_PACKAGES))
 	@$(PYTHON) tests/lint/include_graph.py
@@ -338,6 +338,8 @@ lint:
 	done
 	@for page in $(wildcard man/*.[1-9]); do mandoc -Tlint -W warning $$page || exit 1; done
 	@$(MAKE) tests
+	@$(PYTHON) -m mypy --strict --no-error-summary --cache-dir /dev/null client/python/brine
+	@MYPYPATH=$(BUILD)/python PYTHONPATH=$(BUILD)/python $(PYTHON) -m mypy.stubtest brine._brine
 	@$(MAKE) BUILD=$(BUILD)/clang CC=clang tests
 	@echo 'lint: clean'
 

@@ -4,7 +4,7 @@
 
 #include <Python.h>
 
-#define PARAMETERS_MAX 6
+#define PARAMETERS_MAX 8
 
 struct signature {
 	const char *function;

@@ -107,21 +107,35 @@ static PyMethodDef methods[] = {
 	     "can be told from a miss. max_age: an older one is a miss (seconds, a timedelta, or\n"
 	     "a text such as \"1h30m\"). stale=True: an expired one inside its stale window is a hit."),
 	FAST("set", client_set,
-	     "set($self, /, key, value, ttl=..., *, stale=None, tags=())\n--\n\n"
+	     "set($self, /, key, value, ttl=..., *, stale=None, tags=(), "
+	     "ack=None, cost=None)\n--\n\n"
 	     "Stores value under key for ttl: seconds, a timedelta, a text such as \"1h30m\", or\n"
 	     "None for ever. Without ttl the cache's own holds. stale: so long after that it is\n"
 	     "still given to those who accept stale values. tags: up to 16 names, for invalidate.\n"
-	     "A value that cannot be pickled raises; while the daemon is away nothing is stored\n"
-	     "(see on_error)."),
+	     "ack=\"disk\": returns when it is on the disk; else when every get finds it (it is on\n"
+	     "the disk milliseconds later). cost: the seconds that computing it took; what is cheap\n"
+	     "is evicted first.\n"
+	     "A value that the codec cannot take raises Unpicklable, one that is too large Refused;\n"
+	     "while the daemon is away nothing is stored (see on_error)."),
 	FAST("add", client_add,
-	     "add($self, /, key, value, ttl=..., *, stale=None, tags=())\n--\n\n"
+	     "add($self, /, key, value, ttl=..., *, stale=None, tags=(), "
+	     "ack=None, cost=None)\n--\n\n"
 	     "Stores value if nothing is stored under key, and says whether it did: of several\n"
-	     "who add, one succeeds. Raises Unavailable when the daemon does not answer."),
+	     "who add, one succeeds. Raises Unavailable when the daemon does not answer: it may\n"
+	     "then be stored. The rest as in set."),
+	FAST("setdefault", client_setdefault,
+	     "setdefault($self, /, key, default=None, ttl=..., *, stale=None, tags=(), "
+	     "ack=None, cost=None)\n--\n\n"
+	     "What is stored under key; where nothing is, or nothing that can be loaded, stores\n"
+	     "default and returns it. Of several who do so, one stores, and all get its value. Raises\n"
+	     "Unavailable when it cannot store. The rest as in set. get_or_set computes the value only\n"
+	     "where it is needed."),
 	FAST("cas", client_cas,
-	     "cas($self, /, key, value, version, ttl=..., *, stale=None, tags=())\n--\n\n"
+	     "cas($self, /, key, value, version, ttl=..., *, stale=None, tags=(), "
+	     "ack=None, cost=None)\n--\n\n"
 	     "Compares and swaps: stores value if what is stored has this version (of\n"
 	     "entry(key).version), and says whether it did; False if it was changed or is gone.\n"
-	     "ttl, stale and tags are anew, as in set. Raises Unavailable."),
+	     "ttl and all the rest are anew, as in set. Raises Unavailable: it may then be stored."),
 	FAST("incr", client_incr,
 	     "incr($self, /, key, by=1, *, initial=0, ttl=..., create=True)\n--\n\n"
 	     "Adds to the int stored under key, atomically, and returns the sum. An absent one\n"
@@ -146,7 +160,7 @@ static PyMethodDef methods[] = {
 	     "get_many($self, /, keys, *, max_age=None, stale=False)\n--\n\n"
 	     "A dict of those keys that are stored, with their values. max_age and stale as in get."),
 	FAST("set_many", client_set_many,
-	     "set_many($self, /, mapping, ttl=..., *, stale=None, tags=())\n--\n\n"
+	     "set_many($self, /, mapping, ttl=..., *, stale=None, tags=(), ack=None)\n--\n\n"
 	     "Stores each item of mapping, as set does, with few waits. Each is stored or not by itself."),
 	{ "delete_many", client_delete_many, METH_O,
 	  "delete_many($self, keys, /)\n--\n\n"
@@ -164,6 +178,7 @@ static PyMethodDef methods[] = {
 	  "_entry(key, accept_stale): a tuple, or None" },
 	{ "_invalidate", client_invalidate, METH_O, "_invalidate(encoded tags)" },
 	{ "_scan", client_scan, METH_O, "_scan(prefix): an iterator over encoded keys" },
+	{ "_count", client_count, METH_NOARGS, "_count(): how many keys a scan finds" },
 	{ "_stats", client_stats, METH_NOARGS,
 	  "_stats(): a list of (scope, name, value)" },
 	{ "_counts", client_counts, METH_NOARGS, "_counts(): what this object counted" },

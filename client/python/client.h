@@ -49,6 +49,9 @@ int client_ttl(struct client *self, PyObject *ttl, uint64_t *ret_ttl_ms);
 /* The same for another time, called `name`; NULL and None: 0. */
 int client_ms(struct client *self, PyObject *given, const char *name, uint64_t *ret_ms);
 
+/* NULL, None: the default; else "memory" or "disk". 0 or -1. */
+int client_ack(PyObject *given, uint8_t *ret_ack);
+
 /* tags.c */
 
 /* An iterable of str, as brine_tags_add() writes it. 0 or -1. */
@@ -64,6 +67,11 @@ int client_contains(PyObject *self, PyObject *key);
 PyObject *client_item(PyObject *self, PyObject *key);
 int client_stale(PyObject *given, uint8_t *ret_stale_ok); /* a truth; NULL: not */
 
+/* What is stored under key: 1 and a new reference, 0, or -1. *ret_meta.version is 0 where nothing is; a version with
+ * the answer 0: what is there cannot be loaded. */
+int client_look(struct client *self, PyObject *key, struct brine_meta *ret_meta,
+		PyObject **ret_value);
+
 /* put.c */
 PyObject *client_set(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		     PyObject *names);
@@ -71,12 +79,17 @@ PyObject *client_add(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		     PyObject *names);
 PyObject *client_cas(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		     PyObject *names);
+PyObject *client_setdefault(PyObject *self, PyObject *const *args, Py_ssize_t count,
+			    PyObject *names);
+int client_set_item(PyObject *self, PyObject *key, PyObject *value);
+
+/* change.c */
 PyObject *client_incr(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		      PyObject *names);
 PyObject *client_touch(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		       PyObject *names);
 PyObject *client_delete(PyObject *self, PyObject *key);
-int client_set_item(PyObject *self, PyObject *key, PyObject *value);
+int client_remove(struct client *self, PyObject *key); /* 1: it was there; 0; or -1 */
 
 /* many.c */
 PyObject *client_get_many(PyObject *self, PyObject *const *args, Py_ssize_t count,
@@ -100,5 +113,6 @@ PyObject *client_turn(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* scan.c */
 PyObject *client_scan(PyObject *self, PyObject *prefix);
+PyObject *client_count(PyObject *self, PyObject *unused);
 
 #endif

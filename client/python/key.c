@@ -166,6 +166,25 @@ add_tuple(struct encoding *encoding, PyObject *object)
 	return result;
 }
 
+/* A scalar of numpy's that derives from none of Python's types, such as int64, is the key of the int, float or
+ * bool that it equals. */
+static int
+add_scalar(struct encoding *encoding, PyObject *object)
+{
+	PyObject *keys = PyImport_ImportModule("brine._keys");
+	PyObject *plain =
+		keys ? PyObject_CallMethod(keys, "plain_scalar", "O", object) : NULL;
+	int result = -1;
+
+	Py_XDECREF(keys);
+	if (plain == Py_None)
+		result = refuse(object);
+	else if (plain)
+		result = add_object(encoding, plain);
+	Py_XDECREF(plain);
+	return result;
+}
+
 /* bool before int, which it derives from. */
 static int
 add_object(struct encoding *encoding, PyObject *object)
@@ -186,7 +205,7 @@ add_object(struct encoding *encoding, PyObject *object)
 		return encoding_add_tagged(encoding, BRINE_KEY_NONE, NULL, 0);
 	if (PyTuple_Check(object))
 		return add_tuple(encoding, object);
-	return refuse(object);
+	return add_scalar(encoding, object);
 }
 
 static int

@@ -231,6 +231,7 @@ add_put(struct client *self, struct run *run, PyObject *item,
 	request->stale_ms = options->stale_ms;
 	request->tags = options->tags;
 	request->tags_len = options->tags_len;
+	request->ack = options->ack;
 	run->bytes += encoded->len;
 	return 0;
 }
@@ -255,7 +256,7 @@ client_set_many(PyObject *object, PyObject *const *args, Py_ssize_t count,
 		PyObject *names)
 {
 	static const struct signature signature = {
-		"set_many", { "mapping", "ttl", "stale", "tags" }, 1, 2, 4
+		"set_many", { "mapping", "ttl", "stale", "tags", "ack" }, 1, 2, 5
 	};
 	struct client *self = client_of(object);
 	struct brine_put_options options = { 0 };
@@ -269,6 +270,7 @@ client_set_many(PyObject *object, PyObject *const *args, Py_ssize_t count,
 	    arguments(&signature, args, count, names, given) < 0 ||
 	    client_ttl(self, given[1], &options.ttl_ms) < 0 ||
 	    client_ms(self, given[2], "stale", &options.stale_ms) < 0 ||
+	    client_ack(given[4], &options.ack) < 0 ||
 	    (given[3] && tags_encode(given[3], tags, &options.tags_len) < 0))
 		return NULL;
 	items = PyMapping_Items(given[0]);

@@ -145,3 +145,20 @@ client_ms(struct client *self, PyObject *given, const char *name, uint64_t *ret_
 	*ret_ms = value;
 	return 0;
 }
+
+int
+client_ack(PyObject *given, uint8_t *ret_ack)
+{
+	*ret_ack = BRINE_ACK_DEFAULT;
+	if (!given || given == Py_None)
+		return 0;
+	if (PyUnicode_Check(given) &&
+	    PyUnicode_CompareWithASCIIString(given, "memory") == 0)
+		*ret_ack = BRINE_ACK_MEMORY;
+	else if (PyUnicode_Check(given) &&
+		 PyUnicode_CompareWithASCIIString(given, "disk") == 0)
+		*ret_ack = BRINE_ACK_DISK;
+	else
+		PyErr_Format(PyExc_ValueError, "ack=%R: \"memory\" or \"disk\"", given);
+	return PyErr_Occurred() ? -1 : 0;
+}

@@ -76,6 +76,12 @@ scan_step(struct scan *self, struct brine_entry *ret_entry)
 }
 
 /* An error raises in any case: keys that are silently missing would be believed. */
+static void
+scan_failed(struct scan *self, int result)
+{
+	client_failed_one(self->client, result, brine_message(self->lane->brine), "scan");
+}
+
 static PyObject *
 scan_next(PyObject *object)
 {
@@ -94,10 +100,32 @@ scan_next(PyObject *object)
 	if (result == BRINE_HIT)
 		return PyBytes_FromStringAndSize(entry.key, (Py_ssize_t)entry.key_len);
 	if (result < 0)
-		client_failed_one(self->client, result, brine_message(self->lane->brine),
-				  "scan");
+		scan_failed(self, result);
 	scan_finish(self);
 	return NULL;
+}
+
+PyObject *
+client_count(PyObject *object, PyObject *unused)
+{
+	PyObject *prefix = PyBytes_FromStringAndSize("", 0), *scan;
+	struct brine_entry entry;
+	size_t count = 0;
+	int result = BRINE_HIT;
+
+	(void)unused;
+	scan = prefix ? client_scan(object, prefix) : NULL;
+	Py_XDECREF(prefix);
+	if (!scan)
+		return NULL;
+	while (result == BRINE_HIT) {
+		result = scan_step((struct scan *)scan, &entry);
+		count += result == BRINE_HIT;
+	}
+	if (result < 0)
+		scan_failed((struct scan *)scan, result);
+	Py_DECREF(scan);
+	return result < 0 ? NULL : PyLong_FromSize_t(count);
 }
 
 static PyObject *

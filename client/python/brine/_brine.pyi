@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from types import EllipsisType
-from typing import Any, TypedDict, TypeVar, final, overload
+from typing import Any, Literal, TypedDict, TypeVar, final, overload
 
 from ._keys import Key
 from ._ttl import TTL
@@ -9,14 +9,16 @@ from ._ttl import TTL
 _D = TypeVar("_D")
 _K = TypeVar("_K")
 _E = TypeVar("_E", bound="EncodedKey")
-Buffer = Any  # collections.abc.Buffer since Python 3.12
+_Buffer = Any  # collections.abc._Buffer since Python 3.12
+
+_Ack = Literal["memory", "disk"]
 
 version: str
 
 def encode_key(key: Key, /) -> bytes: ...
 def encode_tags(tags: Iterable[str], /) -> bytes: ...
 def encode_structure(*values: object) -> bytes: ...
-def encode_run(buffer: Buffer, numbers: bool = ..., /) -> bytes: ...
+def encode_run(buffer: _Buffer, numbers: bool = ..., /) -> bytes: ...
 def encode_call(prefix: bytes, values: tuple[Any, ...], type: type[_E], /) -> _E: ...
 
 class EncodedKey:
@@ -51,10 +53,26 @@ class Client:
     @overload
     def get(self, key: Key, default: _D, *, max_age: TTL | None = ..., stale: bool = ...) -> Any | _D: ...
     def set(
-        self, key: Key, value: object, ttl: TTL | EllipsisType | None = ..., *, stale: TTL | None = ..., tags: Iterable[str] = ...
+        self,
+        key: Key,
+        value: object,
+        ttl: TTL | EllipsisType | None = ...,
+        *,
+        stale: TTL | None = ...,
+        tags: Iterable[str] = ...,
+        ack: _Ack | None = ...,
+        cost: float | None = ...,
     ) -> None: ...
     def add(
-        self, key: Key, value: object, ttl: TTL | EllipsisType | None = ..., *, stale: TTL | None = ..., tags: Iterable[str] = ...
+        self,
+        key: Key,
+        value: object,
+        ttl: TTL | EllipsisType | None = ...,
+        *,
+        stale: TTL | None = ...,
+        tags: Iterable[str] = ...,
+        ack: _Ack | None = ...,
+        cost: float | None = ...,
     ) -> bool: ...
     def cas(
         self,
@@ -65,7 +83,20 @@ class Client:
         *,
         stale: TTL | None = ...,
         tags: Iterable[str] = ...,
+        ack: _Ack | None = ...,
+        cost: float | None = ...,
     ) -> bool: ...
+    def setdefault(
+        self,
+        key: Key,
+        default: _D = ...,
+        ttl: TTL | EllipsisType | None = ...,
+        *,
+        stale: TTL | None = ...,
+        tags: Iterable[str] = ...,
+        ack: _Ack | None = ...,
+        cost: float | None = ...,
+    ) -> Any | _D: ...
     def incr(self, key: Key, by: int = ..., *, initial: int = ..., ttl: TTL | EllipsisType | None = ..., create: bool = ...) -> int: ...
     @overload
     def pop(self, key: Key) -> Any: ...
@@ -83,6 +114,7 @@ class Client:
         *,
         stale: TTL | None = ...,
         tags: Iterable[str] = ...,
+        ack: _Ack | None = ...,
     ) -> None: ...
     def delete_many(self, keys: Iterable[Key], /) -> int: ...
     def clear(self) -> None: ...
@@ -98,6 +130,7 @@ class Client:
     def _entry(self, key: Key, accept_stale: bool, /) -> tuple[Any, ...] | None: ...
     def _invalidate(self, tags: bytes, /) -> None: ...
     def _scan(self, prefix: bytes, /) -> Scan: ...
+    def _count(self) -> int: ...
     def _stats(self) -> list[tuple[str, str, str]]: ...
     def _counts(self) -> dict[str, int]: ...
     def _ping(self) -> _Ping | None: ...

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar, overload
 
 from . import _brine
 from ._codecs import CodecName
 from ._entry import Entry, entry_of
 from ._handle import Handle
-from ._keys import Key, decode_key
+from ._keys import EncodedKey, Key, decode_key, encode_prefix
+from ._miss import MISS
 from ._ttl import TTL
+from ._views import Items, Values
 
 if TYPE_CHECKING:
     from ._memoize import Memoized
@@ -26,9 +29,10 @@ _Self = TypeVar("_Self", bound="Cache")
 LOADED: Final = time.time()
 
 _TAGS_MAX: Final = 16  # of one request
+_DELETE_BATCH: Final = 1000  # keys of which delete_prefix waits for the disk together
 
 
-class Cache(Handle, _brine.Client):
+class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
     """One namespace of this machine's Brine, as a mapping that outlives the program.
 
     namespace: default BRINE_NAMESPACE, else "default". A plain name is this user's own; one that starts
@@ -64,14 +68,23 @@ class Cache(Handle, _brine.Client):
     ) -> None:
         super().__init__(**self._settle(namespace, socket, ttl, codec, trust, timeout, on_error))
 
-    def keys(self, prefix: str = "") -> Iterator[Key]:
-        """The keys of this namespace, in no order; with prefix, the str keys that start with it.
+    def scan(self, prefix: str | bytes | tuple[Key, ...] = "") -> Iterator[Key]:
+        """The keys of this namespace, in no order; with prefix, the str (bytes) keys that start with it, or the
+        tuples whose first items it has: scan(("user", 7)) finds ("user", 7) and ("user", 7, "name").
 
         A memoized call's key, and one of over 1,023 bytes, comes as an EncodedKey. What is stored or removed
         meanwhile is met or not; rarely a key is met twice. Raises Unavailable when the daemon goes away.
         """
-        for encoded in self._scan(prefix.encode()):
-            yield decode_key(encoded)
+        return map(decode_key, self._scan(encode_prefix(prefix)))
+
+    def delete_prefix(self, prefix: str | bytes | tuple[Key, ...]) -> int:
+        """Removes the keys that scan(prefix) finds, durably. Says how many. What is stored meanwhile may stay: for
+        what belongs together, tags and invalidate() are one step. Raises Unavailable."""
+        found = self._scan(encode_prefix(prefix, whole=False))
+        deleted = 0
+        while batch := [EncodedKey(encoded) for encoded in itertools.islice(found, _DELETE_BATCH)]:
+            deleted += self.delete_many(batch)
+        return deleted
 
     def entry(self, key: Key, *, stale: bool = False) -> Entry | None:
         """What is stored under key: its value, and its version, size, age, ttl, stale, cost, codec and writer.
@@ -94,8 +107,43 @@ class Cache(Handle, _brine.Client):
         for at in range(0, len(tags), _TAGS_MAX):
             self._invalidate(_brine.encode_tags(tags[at:at + _TAGS_MAX]))
 
+    # ---- as a mapping
+
     def __iter__(self) -> Iterator[Key]:
-        return self.keys()
+        return self.scan()
+
+    def __len__(self) -> int:
+        """Counts the keys by a scan: a second for a million. list(cache) does it, too."""
+        return self._count()
+
+    def keys(self) -> KeysView[Key]:
+        """A view of the keys, which scan() finds by their beginnings."""
+        return KeysView(self)
+
+    def items(self) -> ItemsView[Key, Any]:
+        """A view of keys and values, read 32 at a time. What goes meanwhile, or cannot be loaded, is left out."""
+        return Items(self)
+
+    def values(self) -> ValuesView[Any]:
+        """A view of the values, as items() reads them."""
+        return Values(self)
+
+    def popitem(self) -> tuple[Key, Any]:
+        """Removes some key, durably, and returns it with its value; of several who do, each gets another. KeyError:
+        there is none. Raises Unavailable."""
+        for encoded in self._scan(b""):
+            value = self.pop(EncodedKey(encoded), MISS)
+            if value is not MISS:
+                return decode_key(encoded), value
+        raise KeyError("popitem(): the cache is empty")
+
+    def update(self, *others: Any, **named: Any) -> None:
+        """Stores what the mapping, or the pairs, and the named arguments hold, as set_many does."""
+        if others:
+            (other,) = others
+            self.set_many(other if hasattr(other, "items") else _Pairs(other))
+        if named:
+            self.set_many(named)
 
     def get_or_set(self, key: Key, factory: Callable[[], _R], ttl: TTL | types.EllipsisType | None = ..., *, stale: TTL | None = None,
                    wait: TTL | None = None, tags: Iterable[str] = (), lease: TTL | None = None) -> _R:
@@ -200,6 +248,16 @@ class Cache(Handle, _brine.Client):
 
     def __repr__(self) -> str:
         return f"<brine.Cache {self.namespace!r}>"
+
+
+class _Pairs:
+    """Pairs, as set_many takes them, of keys that a dict need not tell apart."""
+
+    def __init__(self, pairs: Iterable[tuple[Any, Any]]) -> None:
+        self.pairs = pairs
+
+    def items(self) -> list[tuple[Any, Any]]:
+        return [(key, value) for key, value in self.pairs]
 
 
 def _number(text: str) -> int | float | str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy
-import pandas
+import pandas  # type: ignore[import]
 
 from ._arrays import encode_array
 from ._brine import encode_structure

@@ -20,7 +20,7 @@ _IN_NAMES: Final = str.maketrans(
 _UNSUPPORTED: Final = 33  # errors.def
 # Where a miss would be a wrong answer, an outage raises whatever on_error says.
 _NEVER_A_MISS: Final = frozenset({
-    "delete", "delete_many", "clear", "invalidate", "add", "cas", "incr", "pop", "sync", "scan", "stats", "ping"})
+    "delete", "delete_many", "clear", "invalidate", "add", "cas", "incr", "pop", "setdefault", "sync", "scan", "stats", "ping"})
 _READING: Final = frozenset({"get", "get_many", "get_or_set", "in"})
 
 

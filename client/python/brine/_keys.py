@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import struct
+import sys
 from typing import Union
 
 from . import _brine
@@ -11,6 +13,7 @@ from . import _brine
 Key = Union[str, bytes, int, float, bool, None, "tuple[Key, ...]", "EncodedKey"]
 
 ENCODED_MAX = 1024  # exactly so long is a shortened key: its head and its hash
+HEAD_MAX = ENCODED_MAX - 32
 TAG_BYTES, TAG_INT, TAG_FLOAT, TAG_BOOL, TAG_NONE, TAG_TUPLE, TAG_CALL = range(0xF5, 0xFC)
 CALL_FORMAT = 1
 
@@ -103,3 +106,32 @@ def decode_key(encoded: bytes) -> Key:
         except (ValueError, IndexError, struct.error, RecursionError, TypeError):
             pass
     return EncodedKey(encoded)
+
+
+def encode_prefix(prefix: str | bytes | tuple[Key, ...], whole: bool = True) -> bytes:
+    """How the encodings of the keys begin that begin with it. whole: may it be empty, so that every key does?"""
+    if not isinstance(prefix, (str, bytes, tuple)):
+        raise TypeError(f"a prefix is a str, bytes or a tuple, not {type(prefix).__qualname__}")
+    if prefix == "":
+        if not whole:
+            raise ValueError("an empty prefix is that of every key; clear() removes everything")
+        return b""
+    encoded = _brine.encode_key(prefix)
+    if len(encoded) > HEAD_MAX:
+        raise ValueError(f"a prefix of {len(encoded)} bytes, {HEAD_MAX} at most: of a longer key no more is kept")
+    return encoded
+
+
+def plain_scalar(value: object) -> int | float | bool | None:
+    """What key.c makes of a scalar of numpy's: Python's bool, int or float of the same value. None: it is no such
+    thing, or has no such value (a date, a long double)."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, numpy.generic):
+        return None
+    if isinstance(value, numpy.bool_):
+        return bool(value)
+    if isinstance(value, numpy.integer) and not isinstance(value, numpy.timedelta64):
+        return operator.index(value)
+    if isinstance(value, (numpy.float16, numpy.float32, numpy.float64)):
+        return float(value)
+    return None
