@@ -170,7 +170,7 @@ release_chunks(struct cache *cache)
 	size_t count;
 
 	/* With more than it can tell of, it lets nothing go: what was said before still holds. */
-	if (transfer_pins(cache, pins, &count))
+	if (download_pins(cache, pins, &count))
 		writer_release(cache->writer, barrier(cache), pins, count);
 }
 
@@ -312,7 +312,7 @@ take_news(struct cache *cache)
 		cache->lost = "its file was found damaged";
 	else if (news.unlinked)
 		cache->lost = "its file was deleted";
-	transfer_cut(cache, news.held, news.held_count);
+	download_cut(cache, news.held, news.held_count);
 	pending_committed(cache->pending, news.done);
 	while ((parked = core_next_wait(cache,
 					pending_committed_number(cache->pending)))) {

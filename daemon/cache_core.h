@@ -464,16 +464,19 @@ int op_start_scan(struct cache *cache, struct op *op, struct answer *ret_answer)
 void op_give_page(struct cache *cache, struct parked *parked);
 int op_stats(struct cache *cache, struct op *op, struct answer *ret_answer);
 
-/* ---- transfer.c ---- */
+/* ---- download.c ---- */
 
 struct download *download_new(struct cache *cache, const struct record *record,
 			      uint32_t uid);
 void download_job_done(struct cache *cache, struct download *download,
 		       struct read_job *job);
 /* Object ids that are being read or about to be; to must hold WRITER_PINS_MAX. False: there are more. */
-bool transfer_pins(const struct cache *cache, uint64_t *to, size_t *ret_count);
+bool download_pins(const struct cache *cache, uint64_t *to, size_t *ret_count);
 /* Ends the downloads of these objects with their next part: their room is needed. */
-void transfer_cut(struct cache *cache, const uint64_t *object_ids, size_t count);
+void download_cut(struct cache *cache, const uint64_t *object_ids, size_t count);
+
+/* ---- upload.c ---- */
+
 uint64_t upload_length(const struct upload *upload);
 uint64_t upload_object(const struct upload *upload);
 void upload_free(struct upload **upload);

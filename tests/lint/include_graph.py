@@ -31,8 +31,8 @@ LEVELS = [
     {"entry", "lease", "peer", "waiter", "pending", "reader", "commit", "writer"},
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
-    {"cache", "admission", "bundling", "counting", "decide", "getting", "health", "invalidate", "leasing",
-     "listing", "lookup", "naming", "origin", "parking", "payer", "putting", "request", "startup", "transfer"},
+    {"cache", "admission", "bundling", "counting", "decide", "download", "getting", "health", "invalidate",
+     "leasing", "listing", "lookup", "naming", "origin", "parking", "payer", "putting", "request", "startup", "upload"},
     {"user"},
     {"counters", "input", "listener", "notify", "rights", "place", "settings", "stream", "usermap", "watch"},
     {"handover", "outbox"},
@@ -52,8 +52,9 @@ LEVELS = [
 ]
 # The parts behind a front door see it as well.
 PARTS = {
-    "daemon/cache.h": {"cache_core", "admission", "bundling", "counting", "decide", "getting", "health",
-                       "invalidate", "leasing", "listing", "lookup", "naming", "origin", "parking", "payer", "putting", "request", "startup", "transfer"},
+    "daemon/cache.h": {"cache_core", "admission", "bundling", "counting", "decide", "download", "getting", "health",
+                       "invalidate", "leasing", "listing", "lookup", "naming", "origin", "parking", "payer", "putting", "request",
+                       "startup", "upload"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/writer.h": {"writer_core", "commit"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},
@@ -65,7 +66,7 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 
 # What the daemon may use of proto/: all of it where requests are read and answered,
 # and below that only the headers of plain values.
-PROTO_USERS = {"cache", "cache_core", "request", "transfer", "counters", "rights", "stream", "outbox", "session",
+PROTO_USERS = {"cache", "cache_core", "request", "counters", "rights", "stream", "outbox", "session",
                "reply", "call", "put", "batch", "gather", "dispatch", "conn", "intake", "conns",
                "handover", "server", "main"}
 PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key.h",
