@@ -113,7 +113,7 @@ apply_chunks(struct arrivals *arrivals, struct objects *objects,
 	int done;
 
 	if (!arrival)
-		arrival = arrival_new(arrivals, change->object_id, change->uid);
+		arrival = arrival_new(arrivals, change->object_id, change->tenant);
 	if (!arrival)
 		return STORE_FULL;
 	before = chunk_pages(arrival->big_rows, arrival->small_rows);

@@ -16,7 +16,7 @@ arrival_find(const struct arrivals *arrivals, uint64_t object_id)
 }
 
 struct arrival *
-arrival_new(struct arrivals *arrivals, uint64_t object_id, uint32_t uid)
+arrival_new(struct arrivals *arrivals, uint64_t object_id, uint64_t tenant)
 {
 	struct arrival *arrival;
 
@@ -26,7 +26,7 @@ arrival_new(struct arrivals *arrivals, uint64_t object_id, uint32_t uid)
 	if (!arrival)
 		return NULL;
 	arrival->object_id = object_id;
-	arrival->uid = uid;
+	arrival->tenant = tenant;
 	arrival->next = arrivals->first;
 	arrivals->first = arrival;
 	arrivals->count++;

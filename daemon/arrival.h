@@ -13,7 +13,7 @@
 /* Rows of a value that is still arriving. */
 struct arrival {
 	uint64_t object_id;
-	uint32_t uid; /* whose upload it is, and who is charged for it */
+	uint64_t tenant; /* who is charged for it, and will be for the object */
 	uint32_t index;
 	uint32_t big_rows;
 	uint32_t small_rows;
@@ -31,7 +31,8 @@ struct arrivals {
 /* NULL: there is none. */
 struct arrival *arrival_find(const struct arrivals *arrivals, uint64_t object_id);
 /* NULL: no memory, or there are too many. */
-struct arrival *arrival_new(struct arrivals *arrivals, uint64_t object_id, uint32_t uid);
+struct arrival *arrival_new(struct arrivals *arrivals, uint64_t object_id,
+			    uint64_t tenant);
 
 /* Chunk pages of values that are still arriving. */
 uint64_t arrivals_pages(const struct arrivals *arrivals);

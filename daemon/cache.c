@@ -313,6 +313,8 @@ take_news(struct cache *cache)
 	else if (news.unlinked)
 		cache->lost = "its file was deleted";
 	download_cut(cache, news.held, news.held_count);
+	if (news.overdue)
+		core_give_up_upload(cache, news.overdue_tenant);
 	pending_committed(cache->pending, news.done);
 	while ((parked = core_next_wait(cache,
 					pending_committed_number(cache->pending)))) {

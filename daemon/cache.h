@@ -266,7 +266,8 @@ struct upload *upload_open(struct cache *cache, const struct put *put, uint64_t 
 /* Takes one part of at most CACHE_PART_MAX bytes. Returns 0, or -1 and the error in *ret_answer: the
  * upload is void then and the caller frees it with upload_abort(). */
 int upload_write(struct upload *upload, struct slice part, struct answer *ret_answer);
-/* True when the next part may come; if not, ask again at on_room. */
+/* True when the next part may come; if not, ask again at on_room. Where the store is full and its tenant is the largest
+ * with nothing else to give, an upload is void before its end: the next part, or its end, hears BUSY. */
 bool upload_ready(const struct upload *upload);
 /* Accepts the value whole. Takes the upload, in every case. Returns CACHE_NOW or CACHE_LATER. */
 int upload_finish(struct upload **upload, const struct later *later,

@@ -18,6 +18,8 @@
 #define WHOLE_MAX READER_WHOLE_MAX
 /* Buffers of values on their way out; beyond this, parts are one row each. */
 #define DOWNLOAD_BYTES_MAX (UINT64_C(64) << 20)
+/* Memory in which the parts of all uploads gather, a part's worth each. */
+#define UPLOADS_GATHERING_MAX (UINT64_C(256) << 20)
 /* Bytes of one upload that may wait for the disk: what one commit takes. */
 #define UPLOAD_AHEAD_MAX (UINT64_C(16) << 20)
 #define CACHE_PATH_MAX 4096
@@ -28,13 +30,16 @@
  * fill. */
 #define REVOKES_PENDING_TIMES 2
 
-/* Of all payers of one uid. */
+/* What one uid has of the cache, all its payers together. */
 struct account {
 	struct account *next;
 	uint32_t uid;
-	size_t payers; /* all of them */
-	size_t busy;   /* those with bytes */
+	bool privileged; /* root's, or the daemon's own: may have all there is */
+	size_t payers;   /* all of them */
+	size_t busy;     /* those with bytes */
 	size_t bytes;
+	uint64_t uploading; /* bytes that came of values which are not whole yet */
+	size_t gathering;   /* memory of those that are no part of the disk's yet */
 };
 
 #define ACCOUNT_BUCKETS 64
@@ -190,6 +195,9 @@ struct cache {
 	struct download *downloads;
 	uint64_t download_bytes;
 	struct upload *uploads;
+	size_t gathering; /* in all of them, of UPLOADS_GATHERING_MAX */
+	uint64_t
+		given_up; /* number of the change that gave up the last one for its room */
 	struct account *accounts[ACCOUNT_BUCKETS];
 	size_t busy_accounts; /* with bytes */
 
@@ -328,6 +336,9 @@ struct payer *payer_hold(struct payer *payer);
 /* So many bytes of its changes wait for the disk, more, or less. */
 void payer_charge(struct payer *payer, size_t bytes);
 void payer_relieve(struct payer *payer, size_t bytes);
+/* May it have `more` of something of which it has `own`, and all together have `used` of `most`? */
+bool account_may(const struct account *account, size_t own, size_t used, size_t most,
+		 size_t more);
 
 /* ---- admission.c ---- */
 
@@ -479,6 +490,9 @@ void download_cut(struct cache *cache, const uint64_t *object_ids, size_t count)
 
 uint64_t upload_length(const struct upload *upload);
 uint64_t upload_object(const struct upload *upload);
+/* Room is short, and it is this tenant's turn to give (usage_tenant()): of what is still arriving for it, that goes which
+ * has not moved for longest. */
+void core_give_up_upload(struct cache *cache, uint64_t tenant);
 void upload_free(struct upload **upload);
 
 #endif

@@ -46,7 +46,7 @@ struct change {
 	uint64_t object_id;
 	struct usage *usage; /* W, from CHANGE_NAMESPACE and CHANGE_FLUSH on */
 	uint32_t old_incarnation;
-	uint32_t uid;        /* CHANGE_CHUNKS: whose upload it is */
+	uint64_t tenant;     /* CHANGE_CHUNKS: who is charged for it (usage_tenant()) */
 	uint32_t big_rows;   /* chunk rows as they were written. W */
 	uint32_t small_rows; /* W */
 	struct payer *payer;

@@ -257,6 +257,21 @@ fail(struct writer *writer, struct batch *batch)
 	pace_failed(&writer->pace);
 }
 
+/* Somebody must give up what is still arriving for it: that is the loop's to decide, and comes as a change, for which
+ * there must be room without it. */
+static void
+tell_overdue(struct writer *writer)
+{
+	const struct tenant *overdue = writer->room.policy.overdue;
+
+	if (overdue && writer->stalls < STALLS_MAX)
+		writer->stalls = STALLS_MAX - 1;
+	if (overdue || writer->overdue)
+		mailbox_set_overdue(&writer->mailbox, overdue,
+				    overdue ? overdue->name : 0);
+	writer->overdue = overdue;
+}
+
 int
 writer_commit(struct writer *writer, bool with_changes)
 {
@@ -275,6 +290,8 @@ writer_commit(struct writer *writer, bool with_changes)
 	if (done >= 0)
 		done = room_make(&writer->room, &batch.objects, writer->recency,
 				 batch.changes, &batch.evicted);
+	if (done >= 0)
+		tell_overdue(writer);
 	if (done >= 0 && batch_empty(&batch)) {
 		show_room(writer);
 		write_abort(&batch.objects.write);

@@ -69,6 +69,7 @@ mailbox_collect(struct mailbox *mailbox, struct writer_news *ret_news)
 	ret_news->done = mailbox->done.first;
 	mailbox->done = (struct changes){ NULL, NULL };
 	mailbox->news.held_count = 0;
+	mailbox->news.overdue = false;
 	mailbox->news.no_memory = false;
 	mailbox->told = false;
 	pthread_mutex_unlock(&mailbox->mutex);
@@ -225,6 +226,18 @@ mailbox_name_held(struct mailbox *mailbox, const uint64_t *object_ids, size_t co
 	memcpy(mailbox->news.held, object_ids, count * sizeof(uint64_t));
 	mailbox->news.held_count = count;
 	unlock_and_tell(mailbox);
+}
+
+void
+mailbox_set_overdue(struct mailbox *mailbox, bool found, uint64_t tenant)
+{
+	pthread_mutex_lock(&mailbox->mutex);
+	mailbox->news.overdue = found;
+	mailbox->news.overdue_tenant = tenant;
+	if (found)
+		unlock_and_tell(mailbox);
+	else
+		pthread_mutex_unlock(&mailbox->mutex);
 }
 
 void

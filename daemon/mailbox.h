@@ -44,6 +44,9 @@ struct writer_news {
 	/* Unlinked objects whose pins are all that room was waited for, in vain. */
 	uint64_t held[RECLAIM_HELD_MAX];
 	size_t held_count;
+	/* A tenant has to give room, and has nothing but what is still arriving for it. */
+	bool overdue;
+	uint64_t overdue_tenant;
 };
 
 struct mailbox {
@@ -97,6 +100,9 @@ void mailbox_settings(struct mailbox *mailbox, struct room_settings *ret);
 void mailbox_limits(struct mailbox *mailbox, uint64_t *to, struct reclaim_limits *ret);
 /* Objects whose pins are in the way. */
 void mailbox_name_held(struct mailbox *mailbox, const uint64_t *object_ids, size_t count);
+
+/* Who has to give room and has nothing but what is still arriving; found false: nobody any more. */
+void mailbox_set_overdue(struct mailbox *mailbox, bool found, uint64_t tenant);
 
 /* How the store is. Each wakes the loop, also where that is no news: somebody new may wait to hear it. */
 void mailbox_set_disk_full(struct mailbox *mailbox, bool full);

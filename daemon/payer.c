@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "daemon/cache_core.h"
+#include "daemon/share.h"
 
 /* Beyond the pending limit, for deletes and each connection's first bytes. */
 #define PENDING_RESERVE_PART 4
@@ -29,6 +30,7 @@ account_join(struct cache *cache, uint32_t uid)
 		if (!*place)
 			return NULL;
 		(*place)->uid = uid;
+		(*place)->privileged = uid == 0 || uid == cache->own_uid;
 	}
 	(*place)->payers++;
 	return *place;
@@ -44,6 +46,14 @@ account_leave(struct cache *cache, struct account *account)
 	place = account_place(cache, account->uid);
 	*place = account->next;
 	free(account);
+}
+
+bool
+account_may(const struct account *account, size_t own, size_t used, size_t most,
+	    size_t more)
+{
+	return account->privileged ? share_fits(used, most, more)
+				   : share_allows(own, used, most, more);
 }
 
 /* ---- payers ---- */

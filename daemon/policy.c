@@ -90,9 +90,9 @@ count_arrivals(struct policy *policy, const struct arrivals *arrivals)
 	for (const struct arrival *at = arrivals->first; at; at = at->next) {
 		uint64_t charged =
 			chunk_pages(at->big_rows, at->small_rows) * PAGE_SIZE_BYTES;
-		struct tenant *tenant = at->gone || !charged
-						? NULL
-						: charge_tenant(policy, at->uid, charged);
+		struct tenant *tenant =
+			at->gone || !charged ? NULL
+					     : charge_tenant(policy, at->tenant, charged);
 
 		if (tenant)
 			tenant->arriving += charged;
@@ -104,6 +104,7 @@ static void
 count_tenants(struct policy *policy, const struct objects *objects, double leaf_factor)
 {
 	policy->tenant_count = 0;
+	policy->overdue = NULL;
 	memset(policy->tenants, 0, sizeof(policy->tenants));
 	for (struct usage *usage = ledger_next(objects->ledger, NULL); usage;
 	     usage = ledger_next(objects->ledger, usage)) {
@@ -139,28 +140,60 @@ over_quota(const struct tenant *tenant)
 	return tenant->held > tenant->quota ? tenant->held - tenant->quota : 0;
 }
 
-/* The one furthest over its quota. If nobody is, and room is short: what is nobody's; else, as all have the same fair
- * share, the one that holds most, which is the one furthest above it. NULL: nobody has to give, or can. */
+/* The one furthest over its quota. */
 static struct tenant *
-choose_tenant(struct policy *policy, bool room_short)
+find_over_quota(struct policy *policy)
 {
-	struct tenant *most = NULL, *over = NULL, *aside = NULL;
+	struct tenant *over = NULL;
 
 	for (size_t i = 0; i < policy->tenant_count; i++) {
 		struct tenant *at = policy->order[i];
 
-		if (!can_give(at))
+		if (!over_quota(at))
 			continue;
-		if (at->name == TENANT_ASIDE)
-			aside = at;
-		if (over_quota(at) > (over ? over_quota(over) : 0))
+		if (!can_give(at))
+			policy->overdue = at;
+		else if (!over || over_quota(at) > over_quota(over))
 			over = at;
+	}
+	return over;
+}
+
+/* As all have the same fair share, the one that holds most, which is the one furthest above it. Where that has nothing
+ * but what is still arriving, the next may have to give in its place, but not one who holds less than all do on
+ * average: of a full store, its share. */
+static struct tenant *
+find_largest(struct policy *policy)
+{
+	struct tenant *most = NULL, *giver = NULL;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < policy->tenant_count; i++) {
+		struct tenant *at = policy->order[i];
+
+		sum += at->held;
 		if (!most || at->held > most->held)
 			most = at;
+		if (can_give(at) && (!giver || at->held > giver->held))
+			giver = at;
 	}
+	if (most == giver)
+		return giver;
+	policy->overdue = most;
+	return giver && giver->held >= sum / policy->tenant_count ? giver : NULL;
+}
+
+/* Whoever is over its quota. If nobody is, and room is short: what is nobody's; else the largest. NULL: nobody has to
+ * give, or can. */
+static struct tenant *
+choose_tenant(struct policy *policy, bool room_short)
+{
+	struct tenant *over = find_over_quota(policy);
+	struct tenant *aside = find_tenant(policy, TENANT_ASIDE);
+
 	if (over || !room_short)
 		return over;
-	return aside ? aside : most;
+	return aside->held && can_give(aside) ? aside : find_largest(policy);
 }
 
 bool

@@ -47,6 +47,8 @@ struct policy {
 	struct tenant tenants[POLICY_TENANTS];
 	struct tenant *order[POLICY_TENANTS];
 	size_t tenant_count;
+	/* Has to give, and holds nothing but what is still arriving; NULL: nobody. Of the last round, until the next. */
+	const struct tenant *overdue;
 };
 
 void policy_init(struct policy *policy, uint64_t seed);

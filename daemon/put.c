@@ -155,7 +155,7 @@ end_upload(struct session *session, const struct answer *answer)
 
 /* It may have been allowed when it began. */
 static bool
-may_finish(struct session *session)
+may_go_on(struct session *session)
 {
 	struct slice name = upload_namespace(session->upload);
 	enum right right = RIGHT_NONE;
@@ -195,14 +195,14 @@ put_continue(struct session *session, const struct frame_segment *segment,
 	session->upload_received += bytes.len;
 	if (segment->mark == FRAME_ABORT)
 		end_upload(session, &aborted);
+	else if (!may_go_on(session))
+		end_upload(session, &forbidden);
 	else if (session->upload_received > session->upload_length ||
 		 (segment->mark == FRAME_LAST && session->upload_length != UINT64_MAX &&
 		  session->upload_received < session->upload_length))
 		end_upload(session, &length);
 	else if (bytes.len && upload_write(session->upload, bytes, &answer))
 		end_upload(session, &answer);
-	else if (segment->mark == FRAME_LAST && !may_finish(session))
-		end_upload(session, &forbidden);
 	else if (segment->mark == FRAME_LAST)
 		finish_upload(session);
 }

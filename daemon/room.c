@@ -151,6 +151,7 @@ room_make(struct room *room, struct objects *objects, const struct recency *rece
 		  flushed_pages(objects->ledger, room->leaf_factor);
 	if (room->used_pages > target + leaving)
 		lacking = (room->used_pages - target - leaving) * PAGE_SIZE_BYTES;
+	room->policy.overdue = NULL;
 	if (!lacking && !policy_limits_anybody(objects->ledger))
 		return STORE_HIT;
 	done = policy_evict(&room->policy, objects, recency, room->leaf_factor, lacking,

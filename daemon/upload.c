@@ -10,8 +10,13 @@ struct upload {
 	struct put put;
 	uint64_t announced;     /* UINT64_MAX: not known */
 	uint64_t length;        /* arrived so far */
-	uint64_t object_id;     /* 0: nothing was submitted yet */
+	uint64_t moved_ns;      /* when a part came last */
+	bool complete;          /* it waits for its record */
+	bool given_up;          /* its room was needed */
 	struct change *filling; /* the part that gathers; room for READER_PART_MAX */
+	uint64_t object_id;     /* 0: nothing was submitted yet; with one, as is: */
+	uint64_t tenant;        /* who is charged for it */
+	struct change *abandon; /* the word that it is void, which must not fail */
 	uint8_t key[KEY_MAX];
 	char name[NAMESPACE_NAME_MAX];
 	uint8_t tags[]; /* as long as they are */
@@ -35,17 +40,92 @@ upload_object(const struct upload *upload)
 	return upload->object_id;
 }
 
-/* What a uid may have under way, unpublished: a quarter of what it may hold, or one value. */
-static bool
-within_share(const struct cache *cache, uint32_t uid, uint64_t more)
+static struct account *
+account_of(const struct upload *upload)
 {
-	uint64_t sum = more, most = core_user_quota(cache, uid) / 4;
-
-	for (const struct upload *at = cache->uploads; at; at = at->next)
-		if (at->put.target.uid == uid)
-			sum += at->length;
-	return sum <= (most > cache->max_value ? most : cache->max_value);
+	return upload->put.payer->account;
 }
+
+/* What a uid may have under way, unpublished: a quarter of what it may hold, or one value. The store's room for all of
+ * them has no bound of its own: where it is short, they give like anybody. */
+static bool
+within_share(const struct upload *upload, uint64_t value_max, uint64_t more)
+{
+	uint64_t most = core_user_quota(upload->cache, upload->put.target.uid) / 4;
+
+	return account_of(upload)->uploading + more <=
+	       (most > value_max ? most : value_max);
+}
+
+/* ---- the part that gathers ---- */
+
+static void
+drop_filling(struct upload *upload)
+{
+	if (!upload->filling)
+		return;
+	account_of(upload)->gathering -= READER_PART_MAX;
+	upload->cache->gathering -= READER_PART_MAX;
+	upload->filling = NULL;
+}
+
+/* ERROR_NONE, or why there is no room for a part. */
+static enum error
+begin_filling(struct upload *upload)
+{
+	struct account *account = account_of(upload);
+	struct cache *cache = upload->cache;
+
+	if (upload->filling)
+		return ERROR_NONE;
+	if (!account_may(account, account->gathering, cache->gathering,
+			 UPLOADS_GATHERING_MAX, READER_PART_MAX))
+		return ERROR_BUSY;
+	upload->filling = change_new(CHANGE_CHUNKS, READER_PART_MAX);
+	if (!upload->filling)
+		return ERROR_NO_MEMORY;
+	account->gathering += READER_PART_MAX;
+	cache->gathering += READER_PART_MAX;
+	return ERROR_NONE;
+}
+
+/* Where its value will be, and what is needed to take it back. Returns 0, or -1 and the error. */
+static int
+begin_storing(struct upload *upload, struct answer *ret_answer)
+{
+	struct namespace *namespace =
+		core_namespace(upload->cache, &upload->put.target, ret_answer);
+
+	if (!namespace)
+		return -1;
+	upload->abandon = change_new(CHANGE_ABANDON, 0);
+	if (!upload->abandon) {
+		*ret_answer = answer_error(ERROR_NO_MEMORY, 0, NULL);
+		return -1;
+	}
+	upload->object_id = core_number(upload->cache);
+	upload->abandon->object_id = upload->object_id;
+	upload->tenant = usage_tenant(namespace->usage);
+	return 0;
+}
+
+/* Returns 0, or -1 and the error. */
+static int
+submit_part(struct upload *upload, struct answer *ret_answer)
+{
+	struct change *change = upload->filling;
+
+	if (!upload->object_id && begin_storing(upload, ret_answer))
+		return -1;
+	drop_filling(upload);
+	change->object_id = upload->object_id;
+	change->tenant = upload->tenant;
+	core_accept(upload->cache, change, upload->put.payer);
+	upload->cache->hurry = true;
+	return 0;
+}
+
+/* ---- beginning and end ---- */
 
 struct upload *
 upload_open(struct cache *cache, const struct put *put, uint64_t length,
@@ -80,6 +160,7 @@ upload_open(struct cache *cache, const struct put *put, uint64_t length,
 		memcpy(upload->tags, put->tags.data, put->tags.len);
 	upload->put.tags.data = upload->tags;
 	upload->put.payer = payer_hold(put->payer);
+	upload->moved_ns = cache->now_ns;
 	upload->next = cache->uploads;
 	cache->uploads = upload;
 	return upload;
@@ -96,73 +177,89 @@ upload_free(struct upload **upload)
 	while (*at != *upload)
 		at = &(*at)->next;
 	*at = (*upload)->next;
-	payer_release(&(*upload)->put.payer);
+	account_of(*upload)->uploading -= (*upload)->length;
 	free((*upload)->filling);
+	drop_filling(*upload);
+	free((*upload)->abandon);
+	payer_release(&(*upload)->put.payer);
 	free(*upload);
 	*upload = NULL;
+}
+
+/* What the disk has of it goes. */
+static void
+abandon(struct upload *upload)
+{
+	if (!upload->object_id)
+		return;
+	core_accept(upload->cache, upload->abandon, NULL);
+	upload->abandon = NULL;
+	upload->object_id = 0;
 }
 
 void
 upload_abort(struct upload **upload)
 {
-	struct change *change;
-
 	if (!*upload)
 		return;
-	/* Without memory for the word, the rows wait on the reclaim list for the next start. */
-	change = (*upload)->object_id ? change_new(CHANGE_ABANDON, 0) : NULL;
-	if (change) {
-		change->object_id = (*upload)->object_id;
-		core_accept((*upload)->cache, change, NULL);
-	}
+	abandon(*upload);
 	upload_free(upload);
 }
 
-static void
-submit_part(struct upload *upload)
+void
+core_give_up_upload(struct cache *cache, uint64_t tenant)
 {
-	struct change *change = upload->filling;
+	struct upload *worst = NULL;
 
-	if (!upload->object_id)
-		upload->object_id = core_number(upload->cache);
-	change->object_id = upload->object_id;
-	change->uid = upload->put.target.uid;
-	upload->filling = NULL;
-	core_accept(upload->cache, change, upload->put.payer);
-	upload->cache->hurry = true;
+	/* What the last one held may be all that is asked for. */
+	if (cache->given_up > pending_committed_number(cache->pending))
+		return;
+	for (struct upload *at = cache->uploads; at; at = at->next)
+		if (at->object_id && !at->complete && at->tenant == tenant &&
+		    (!worst || at->moved_ns < worst->moved_ns))
+			worst = at;
+	if (!worst)
+		return;
+	abandon(worst);
+	worst->given_up = true;
+	free(worst->filling);
+	drop_filling(worst);
+	account_of(worst)->uploading -= worst->length;
+	worst->length = 0;
+	cache->given_up = pending_newest(cache->pending);
+	cache->hurry = true;
 }
 
-int
-upload_write(struct upload *upload, struct slice part, struct answer *ret_answer)
+static int
+refuse(struct answer *ret_answer, enum error error, const char *text)
+{
+	*ret_answer = answer_error(error, 0, text);
+	return -1;
+}
+
+static int
+refuse_given_up(struct answer *ret_answer)
+{
+	return refuse(
+		ret_answer, ERROR_BUSY,
+		"the store is full, and this value was the largest part of what its "
+		"owner has there; ask again");
+}
+
+/* ---- parts ---- */
+
+static int
+gather(struct upload *upload, struct slice part, struct answer *ret_answer)
 {
 	const uint8_t *at = part.data;
-	struct cache *cache = upload->cache;
-	uint64_t most = core_value_max(cache, &upload->put.target);
 
-	/* The limit may have become less than what is here already. */
-	if (upload->length > most || part.len > most - upload->length) {
-		*ret_answer = answer_error(ERROR_TOO_LARGE, most, NULL);
-		return -1;
-	}
-	if (!within_share(cache, upload->put.target.uid, part.len)) {
-		*ret_answer =
-			answer_error(ERROR_BUSY, 0,
-				     "this uid has too many bytes of unfinished values "
-				     "under way; ask again");
-		return -1;
-	}
-	upload->length += part.len;
 	while (part.len) {
+		enum error error = begin_filling(upload);
 		struct change *filling = upload->filling;
 		size_t take;
 
-		if (!filling)
-			filling = upload->filling =
-				change_new(CHANGE_CHUNKS, READER_PART_MAX);
-		if (!filling) {
-			*ret_answer = answer_error(ERROR_NO_MEMORY, 0, NULL);
-			return -1;
-		}
+		if (error)
+			return refuse(ret_answer, error, NULL);
 		take = READER_PART_MAX - filling->value_len;
 		if (take > part.len)
 			take = part.len;
@@ -171,10 +268,33 @@ upload_write(struct upload *upload, struct slice part, struct answer *ret_answer
 		at += take;
 		part.len -= take;
 		/* A full part may be the last: then it could go with its record. */
-		if (filling->value_len == READER_PART_MAX && part.len)
-			submit_part(upload);
+		if (filling->value_len == READER_PART_MAX && part.len &&
+		    submit_part(upload, ret_answer))
+			return -1;
 	}
 	return 0;
+}
+
+int
+upload_write(struct upload *upload, struct slice part, struct answer *ret_answer)
+{
+	uint64_t most = core_value_max(upload->cache, &upload->put.target);
+
+	if (upload->given_up)
+		return refuse_given_up(ret_answer);
+	/* The limit may have become less than what is here already. */
+	if (upload->length > most || part.len > most - upload->length) {
+		*ret_answer = answer_error(ERROR_TOO_LARGE, most, NULL);
+		return -1;
+	}
+	if (!within_share(upload, most, part.len))
+		return refuse(ret_answer, ERROR_BUSY,
+			      "this uid has too many bytes of unfinished values under "
+			      "way; ask again");
+	upload->moved_ns = upload->cache->now_ns;
+	upload->length += part.len;
+	account_of(upload)->uploading += part.len;
+	return gather(upload, part, ret_answer);
 }
 
 bool
@@ -183,6 +303,8 @@ upload_ready(const struct upload *upload)
 	bool (*admits)(struct cache *, const struct payer *, size_t) =
 		upload->put.tokened ? cache_admits_awaited : cache_admits;
 
+	if (upload->given_up)
+		return true;
 	return upload->put.payer->bytes < UPLOAD_AHEAD_MAX &&
 	       admits(upload->cache, upload->put.payer, CACHE_PART_MAX);
 }
@@ -207,6 +329,11 @@ upload_finish(struct upload **upload, const struct later *later,
 	struct cache *cache = (*upload)->cache;
 	struct op op = { .kind = OP_PUBLISH, .put = (*upload)->put, .later = *later };
 
+	if ((*upload)->given_up) {
+		refuse_given_up(ret_answer);
+		upload_abort(upload);
+		return CACHE_NOW;
+	}
 	if ((*upload)->announced != UINT64_MAX &&
 	    (*upload)->announced != (*upload)->length) {
 		upload_abort(upload);
@@ -223,12 +350,12 @@ upload_finish(struct upload **upload, const struct later *later,
 			cache->lost ? ERROR_SHUTTING_DOWN : ERROR_DISK_FULL, 0, NULL);
 		return CACHE_NOW;
 	}
-	submit_part(*upload);
 	op.namespace = core_namespace(cache, &op.put.target, ret_answer);
-	if (!op.namespace) {
+	if (!op.namespace || submit_part(*upload, ret_answer)) {
 		upload_abort(upload);
 		return CACHE_NOW;
 	}
+	(*upload)->complete = true;
 	op.upload = *upload;
 	*upload = NULL;
 	return op_run(cache, &op, ret_answer);

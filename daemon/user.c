@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "daemon/share.h"
+
 static struct user **
 place_of(struct users *users, uint32_t uid)
 {
@@ -55,13 +57,9 @@ user_find(const struct users *users, uint32_t uid)
 bool
 user_may(const struct user *user, size_t own, size_t used, size_t most, size_t more)
 {
-	size_t others = used > own ? used - own : 0;
-
-	if (used > most || more > most - used)
-		return false;
 	if (user && user->privileged)
-		return true;
-	return own + more <= (most - others + 1) / 2;
+		return share_fits(used, most, more);
+	return share_allows(own, used, most, more);
 }
 
 bool

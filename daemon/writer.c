@@ -18,7 +18,6 @@
 #define TICK_NS NS_PER_S
 /* While room is waited for: a reader's look-up or a stream may end at any time. */
 #define STALL_NS (5 * NS_PER_MS)
-#define STALLS_MAX 200
 /* The highest number given out is saved beside the store, and evictions are said, this often. */
 #define MINUTE_NS (60 * NS_PER_S)
 

@@ -39,8 +39,12 @@ struct writer {
 	uint64_t txn;     /* the last one */
 	uint64_t *pinned; /* what the loop pinned when the present write began */
 	unsigned stalls;
+	bool overdue; /* the loop was told who has to give up what is arriving */
 	struct writer_counts counts;
 };
+
+/* So often room is waited for before a commit goes ahead without. */
+#define STALLS_MAX 200
 
 #define COUNT(field, by)                                                                 \
 	atomic_fetch_add_explicit(&writer->counts.field, (by), memory_order_relaxed)

@@ -171,6 +171,189 @@ what_is_not_declared_any_more_is_the_first_to_go(void **state)
 	engine_close(&engine);
 }
 
+/* ---- values that are not whole yet ---- */
+
+#define PART CACHE_PART_MAX
+
+/* One of a client's uploads. */
+struct arriving {
+	struct payer *payer;
+	struct upload *upload;
+	struct answer refused;
+	enum error error;
+	uint64_t sent;
+};
+
+static void
+arriving_begin(struct engine *engine, struct arriving *arriving, uint32_t uid,
+	       const char *name)
+{
+	struct put put = { .target = target_of(uid, name, 0), .ttl_ms = TTL_NEVER };
+
+	*arriving = (struct arriving){ .payer = payer_new(engine->cache, uid) };
+	put.payer = arriving->payer;
+	cache_turn_begin(engine->cache);
+	arriving->upload =
+		upload_open(engine->cache, &put, UINT64_MAX, &arriving->refused);
+	cache_turn_end(engine->cache);
+	assert_non_null(arriving->upload);
+}
+
+/* Sends so much more of it, or until it is refused. */
+static void
+arriving_send(struct engine *engine, struct arriving *arriving, uint64_t bytes)
+{
+	static uint8_t part[PART];
+
+	while (bytes && !arriving->error) {
+		size_t now = bytes < PART ? bytes : PART;
+
+		while (!upload_ready(arriving->upload))
+			engine_step(engine);
+		cache_turn_begin(engine->cache);
+		if (upload_write(arriving->upload, slice(part, now), &arriving->refused))
+			arriving->error = arriving->refused.error;
+		else
+			arriving->sent += now;
+		cache_turn_end(engine->cache);
+		bytes -= now;
+	}
+	engine_sync(engine);
+}
+
+static void
+arriving_end(struct engine *engine, struct arriving *arriving)
+{
+	cache_turn_begin(engine->cache);
+	upload_abort(&arriving->upload);
+	payer_release(&arriving->payer);
+	cache_turn_end(engine->cache);
+}
+
+static void
+values_that_never_end_take_nothing_from_one_below_its_share(void **state)
+{
+	struct arriving endless[4];
+	struct engine engine;
+	unsigned given_up = 0;
+	(void)state;
+
+	engine_open_with(&engine, 64 * MIB);
+	fill(&engine, 5, "mine", 0, OWN);
+	/* None of them has anything that could be evicted, and together they would fill the store. */
+	for (unsigned i = 0; i < 4; i++)
+		arriving_begin(&engine, &endless[i], i + 1, "a");
+	for (unsigned round = 0; round < 15; round++)
+		for (unsigned i = 0; i < 4; i++)
+			arriving_send(&engine, &endless[i], MIB);
+	/* Room is made by the one who has most. */
+	while (count_figure(&writer_counts(engine.cache->writer)->used_pages) >
+	       count_figure(&writer_counts(engine.cache->writer)->limit_pages))
+		engine_step(&engine);
+	for (unsigned i = 0; i < 4; i++) {
+		arriving_send(&engine, &endless[i], 1);
+		given_up += endless[i].error == ERROR_BUSY;
+	}
+	assert_in_range(given_up, 1, 2);
+	assert_int_equal(count_there(&engine, 5, "mine", OWN), OWN);
+	assert_int_equal(engine_figure(&engine, "5:mine", "evicted"), 0);
+	for (unsigned i = 0; i < 4; i++)
+		arriving_end(&engine, &endless[i]);
+	fill(&engine, 5, "mine", 0, OWN);
+	engine_close(&engine);
+}
+
+static void
+of_what_is_arriving_the_one_that_moves_least_is_given_up_and_says_so(void **state)
+{
+	struct arriving first, second, other;
+	struct engine engine;
+	struct answer answer;
+	struct later later = { .answered = engine_answered, .arg = &engine };
+	(void)state;
+
+	engine_open(&engine);
+	arriving_begin(&engine, &first, 1, "a");
+	arriving_begin(&engine, &second, 1, "a");
+	arriving_begin(&engine, &other, 2, "a");
+	arriving_send(&engine, &first, 2 * PART);
+	arriving_send(&engine, &other, 2 * PART);
+	arriving_send(&engine, &second, 2 * PART);
+	core_give_up_upload(engine.cache, 1);
+	/* Until that is on the disk, it may be all that is needed. */
+	core_give_up_upload(engine.cache, 1);
+	engine_sync(&engine);
+	arriving_send(&engine, &second, PART);
+	arriving_send(&engine, &other, PART);
+	assert_int_equal(second.error, ERROR_NONE);
+	assert_int_equal(other.error, ERROR_NONE);
+	arriving_send(&engine, &first, 1);
+	assert_int_equal(first.error, ERROR_BUSY);
+	assert_int_equal(first.payer->account->uploading, second.sent);
+	assert_int_equal(upload_finish(&first.upload, &later, &answer), CACHE_NOW);
+	assert_int_equal(answer.error, ERROR_BUSY);
+	core_give_up_upload(engine.cache, 1);
+	arriving_send(&engine, &second, 1);
+	assert_int_equal(second.error, ERROR_BUSY);
+	arriving_end(&engine, &first);
+	arriving_end(&engine, &second);
+	arriving_end(&engine, &other);
+	assert_int_equal(engine.cache->gathering, 0);
+	engine_close(&engine);
+}
+
+static void
+what_a_user_has_under_way_is_within_its_quota(void **state)
+{
+	struct arriving own, more, shared;
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	configure(&engine, "[user 1]\nquota = 4M\n[namespace /s]\nwriters = *\n");
+	arriving_begin(&engine, &own, 1, "a");
+	arriving_send(&engine, &own, 4 * MIB);
+	assert_int_equal(own.error, ERROR_NONE);
+	arriving_begin(&engine, &more, 1, "b");
+	arriving_send(&engine, &more, 1);
+	assert_int_equal(more.error, ERROR_BUSY);
+	arriving_end(&engine, &own);
+	/* A shared namespace has limits of its own, and is charged itself. */
+	arriving_begin(&engine, &shared, 1, "/s");
+	arriving_send(&engine, &shared, 16 * MIB);
+	assert_int_equal(shared.error, ERROR_NONE);
+	fill(&engine, 1, "a", 0, OWN);
+	assert_int_equal(count_there(&engine, 1, "a", OWN), OWN);
+	arriving_end(&engine, &more);
+	arriving_end(&engine, &shared);
+	engine_close(&engine);
+}
+
+static void
+the_memory_in_which_parts_gather_is_shared_by_uid(void **state)
+{
+	static struct arriving greedy[UPLOADS_GATHERING_MAX / READER_PART_MAX], other;
+	const size_t half = UPLOADS_GATHERING_MAX / READER_PART_MAX / 2;
+	struct engine engine;
+	size_t begun = 0;
+	(void)state;
+
+	engine_open(&engine);
+	do {
+		arriving_begin(&engine, &greedy[begun], 1, "a");
+		arriving_send(&engine, &greedy[begun], 1);
+	} while (!greedy[begun++].error);
+	assert_in_range(begun, half, half + 1);
+	arriving_begin(&engine, &other, 2, "a");
+	arriving_send(&engine, &other, 2 * PART);
+	assert_int_equal(other.error, ERROR_NONE);
+	while (begun)
+		arriving_end(&engine, &greedy[--begun]);
+	arriving_end(&engine, &other);
+	assert_int_equal(engine.cache->gathering, 0);
+	engine_close(&engine);
+}
+
 /* ---- whose the store is ---- */
 
 static void
@@ -359,6 +542,12 @@ main(void)
 		cmocka_unit_test(a_lower_quota_is_kept_at_once_and_by_itself),
 		cmocka_unit_test(in_a_full_store_one_below_its_share_loses_nothing),
 		cmocka_unit_test(what_is_not_declared_any_more_is_the_first_to_go),
+		cmocka_unit_test(
+			values_that_never_end_take_nothing_from_one_below_its_share),
+		cmocka_unit_test(
+			of_what_is_arriving_the_one_that_moves_least_is_given_up_and_says_so),
+		cmocka_unit_test(what_a_user_has_under_way_is_within_its_quota),
+		cmocka_unit_test(the_memory_in_which_parts_gather_is_shared_by_uid),
 		cmocka_unit_test(a_store_of_another_machine_is_nobodys),
 		cmocka_unit_test(
 			a_store_of_another_machine_is_taken_over_when_it_is_adopted),
