@@ -95,6 +95,8 @@ struct op {
 	struct later later;
 	bool waited; /* parked once already */
 	bool warm;   /* a reader has touched what it is about: no need to ask one again */
+	bool measured;          /* unless what it takes is somebody else's time */
+	uint32_t began_us;      /* CLOCK_MONOTONIC, modulo 2^32: 71 minutes */
 	uint64_t wait_until_ns; /* OP_GET with a lease */
 	struct change *news;    /* what it waited for; borrowed */
 };
@@ -137,6 +139,15 @@ struct parked {
 	struct scan_page *page; /* OP_SCAN; owned */
 	struct waiter waiter;   /* OP_GET, while it stands in line */
 	uint8_t borrowed[];     /* what the op's slices point to */
+};
+
+/* What is measured apart. */
+enum latency_class {
+	LATENCY_GET,
+	LATENCY_PUT,  /* every change that was acknowledged from memory */
+	LATENCY_DISK, /* whatever waited for the disk, and was asked to or had to */
+	LATENCY_SCAN, /* STATS, too */
+	LATENCY_CLASSES
 };
 
 struct cache_counts {
@@ -209,6 +220,9 @@ struct cache {
 	void (*on_room)(void *arg);
 	void *on_room_arg;
 	struct cache_counts counts;
+	struct latency latencies[LATENCY_CLASSES];
+	unsigned
+		unmeasured; /* requests without a namespace, since the last that was measured */
 	uint64_t given_bytes; /* of values, on the loop */
 	uint64_t damage_logged_ns;
 
@@ -301,6 +315,16 @@ op_target(struct op *op)
 {
 	return &op->simple.target;
 }
+
+/* ---- measuring.c ---- */
+
+/* So many requests named the namespace, or NULL. */
+void core_count_requests(struct namespace *namespace, size_t number);
+/* A request is taken up; it was answered at once; it is answered after it waited. One that stands in line for a lease is
+ * not measured: that time is somebody else's. */
+void op_measure_begin(const struct cache *cache, struct op *op);
+void op_measure_now(struct cache *cache, const struct op *op);
+void op_measure_later(struct cache *cache, const struct op *op);
 
 /* ---- naming.c ---- */
 

@@ -195,6 +195,7 @@ cache_invalidate(struct cache *cache, const struct target *target, struct slice 
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE };
 	if (!namespace)
 		return CACHE_NOW;
+	core_count_requests(namespace, 1);
 	if (core_crowded(cache) || core_stuffed(cache)) {
 		cache->counts.busy++;
 		return answer_refuse(ret_answer, ERROR_BUSY);

@@ -145,6 +145,7 @@ park(struct cache *cache, struct op *op)
 
 	if (!parked)
 		return false;
+	parked->op.measured = false;
 	if (lease_wait(cache->leases, op->row_key, &request, op->wait_until_ns,
 		       &parked->waiter)) {
 		op_unpark(cache, parked);
@@ -269,10 +270,12 @@ cache_release(struct cache *cache, const struct target *target,
 	      struct answer *ret_answer)
 {
 	uint8_t row_key[ROW_KEY_SIZE];
-	bool live = find_lease_key(cache, target, row_key) &&
-		    lease_release(cache->leases, row_key, read_token(token),
-				  why == GIVE_UP_CANNOT_BE_KEPT, cache->now_ns);
+	struct namespace *namespace = find_lease_key(cache, target, row_key);
+	bool live =
+		namespace && lease_release(cache->leases, row_key, read_token(token),
+					   why == GIVE_UP_CANNOT_BE_KEPT, cache->now_ns);
 
+	core_count_requests(namespace, 1);
 	return answer_now(ret_answer,
 			  (struct answer){ .kind = live ? ANSWER_DONE : ANSWER_MISS });
 }
@@ -287,6 +290,7 @@ cache_resume(struct cache *cache, const struct target *target, struct peer *peer
 	bool live = namespace &&
 		    lease_resume(cache->leases, row_key, taken_up, peer, cache->now_ns);
 
+	core_count_requests(namespace, 1);
 	if (live)
 		core_keep_stamps(cache, namespace, taken_up.number);
 	return answer_now(ret_answer,

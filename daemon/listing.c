@@ -120,6 +120,7 @@ op_give_page(struct cache *cache, struct parked *parked)
 		answer.cursor = slice(parked->job->row_key, ROW_KEY_SIZE);
 	}
 	cache->counts.scans++;
+	op_measure_later(cache, &parked->op);
 	answer_give(&parked->op.later, &answer);
 	op_unpark(cache, parked);
 }
@@ -143,6 +144,40 @@ say(struct text *text, const char *format, ...)
 	va_end(arguments);
 	if (len > 0 && text->len + (size_t)len < STATS_MAX)
 		text->len += (size_t)len;
+}
+
+/* As far as something was measured. */
+static void
+say_latency(struct text *text, const char *scope, const char *what,
+	    const struct latency *latency)
+{
+	static const struct {
+		const char *name;
+		unsigned per_mille;
+	} parts[] = { { "p50", 500 }, { "p99", 990 }, { "p999", 999 } };
+	char buckets[LATENCY_TEXT_MAX];
+
+	if (!latency_write(latency, buckets))
+		return;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		say(text, "%s\tlatency_%s_%s_ns\t%" PRIu64 "\n", scope, what,
+		    parts[i].name, latency_within_ns(latency, parts[i].per_mille));
+	say(text, "%s\tlatency_%s_sum_ns\t%" PRIu64 "\n", scope, what, latency->sum_ns);
+	say(text, "%s\tlatency_%s_buckets\t%s\n", scope, what, buckets);
+}
+
+static void
+say_latencies(const struct cache *cache, struct text *text)
+{
+	static const char *const names[] = {
+		[LATENCY_GET] = "get",
+		[LATENCY_PUT] = "put",
+		[LATENCY_DISK] = "disk",
+		[LATENCY_SCAN] = "scan",
+	};
+
+	for (unsigned i = 0; i < LATENCY_CLASSES; i++)
+		say_latency(text, "", names[i], &cache->latencies[i]);
 }
 
 static void
@@ -199,6 +234,7 @@ say_daemon(struct cache *cache, struct text *text)
 		say(text, "\t%s\t%" PRIu64 "\n", counted[i].name,
 		    count_figure(counted[i].value) * counted[i].times /
 			    counted[i].divided);
+	say_latencies(cache, text);
 }
 
 /* Of rows and chunks as they are: what the store's pages add to that is the whole store's business. */
@@ -251,6 +287,7 @@ say_namespace(struct cache *cache, struct text *text, const struct namespace *na
 		{ "objects", usage_figure(&usage->objects) },
 		{ "value_bytes", usage_figure(&usage->logical) },
 		{ "held_bytes", held_bytes(usage) },
+		{ "requests", namespace->requests },
 		{ "hits", namespace->hits },
 		{ "misses_absent", namespace->misses_absent },
 		{ "misses_expired", namespace->misses_expired },
@@ -272,6 +309,9 @@ say_namespace(struct cache *cache, struct text *text, const struct namespace *na
 		  scope);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		say(text, "%s\t%s\t%" PRIu64 "\n", scope, lines[i].name, lines[i].value);
+	/* How long its own took a client can tell by itself; those of others tell what goes on elsewhere. */
+	if (reader->admin || namespace->uid == reader->uid)
+		say_latency(text, scope, "get", &namespace->gets);
 	if (reader->admin)
 		say(text, "%s\tcharged_bytes\t%" PRIu64 "\n", scope,
 		    usage_figure(&usage->leaf_bytes) * factor / 1000 +

@@ -13,6 +13,7 @@
 
 #include "daemon/store.h"
 #include "proto/key.h"
+#include "proto/latency.h"
 
 #define NAMESPACES_TOTAL_MAX 65536
 /* In the place of a uid: of a shared namespace. It is nobody's number. */
@@ -184,6 +185,9 @@ struct namespace
 	uint64_t stamped; /* newest stamp of a tag: what is newer need not look for one */
 	uint64_t unkept;  /* stamps up to this number may be gone */
 	/* counters of this start */
+	uint64_t requests;
+	unsigned unmeasured; /* answered at once, since the last that was measured */
+	struct latency gets; /* how long they took */
 	uint64_t hits;
 	uint64_t misses_absent;
 	uint64_t misses_expired;

@@ -223,6 +223,7 @@ op_answer_later(struct cache *cache, const struct later *later, struct answer *a
 {
 	struct op op = { .kind = OP_ANSWER, .answer = *answer, .later = *later };
 
+	op_measure_begin(cache, &op);
 	return op_wait_for_commit(cache, &op, answer);
 }
 

@@ -100,8 +100,8 @@ refuse_busy(struct cache *cache, struct op *op, struct answer *ret_answer)
 	return answer_refuse(ret_answer, ERROR_BUSY);
 }
 
-int
-op_run(struct cache *cache, struct op *op, struct answer *ret_answer)
+static int
+run(struct cache *cache, struct op *op, struct answer *ret_answer)
 {
 	struct found found = { .there = false };
 	enum find_result where = FIND_NOW;
@@ -122,12 +122,31 @@ op_run(struct cache *cache, struct op *op, struct answer *ret_answer)
 	return act_on(cache, op, where, &found, ret_answer);
 }
 
+int
+op_run(struct cache *cache, struct op *op, struct answer *ret_answer)
+{
+	bool first = !op->waited;
+	int done;
+
+	if (first) {
+		op_measure_begin(cache, op);
+		core_count_requests(op->namespace,
+				    op->kind == OP_BUNDLE ? op->bundle->count : 1);
+	}
+	done = run(cache, op, ret_answer);
+	if (first && done == CACHE_NOW)
+		op_measure_now(cache, op);
+	return done;
+}
+
 /* An op that was parked is over; `done` says if its answer is there or it was parked again. */
 static void
 finish(struct cache *cache, struct parked *parked, int done, const struct answer *answer)
 {
-	if (done == CACHE_NOW)
+	if (done == CACHE_NOW) {
+		op_measure_later(cache, &parked->op);
 		answer_give(&parked->op.later, answer);
+	}
 	if (parked->op.kind == OP_PUBLISH)
 		parked->op.upload = NULL; /* the op dealt with it */
 	if (parked->op.kind == OP_BUNDLE)

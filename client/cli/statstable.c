@@ -31,7 +31,7 @@ struct figures {
 struct part {
 	const char *
 		name; /* ending with _: all that begin so, each with the rest of its name */
-	const char *words; /* %s: its value */
+	const char *words; /* %s: its value; "": not shown, because the others tell it */
 };
 
 struct row {
@@ -40,14 +40,30 @@ struct row {
 	struct part parts[PARTS_MAX];
 };
 
+/* How long requests took, in the daemon: half of them no longer than the figure. */
+#define TIME_ROW(label, name, words)                                                     \
+	{                                                                                \
+		label, "latency_" name "_p50_ns",                                        \
+		{                                                                        \
+			{ NULL, words }, { "latency_" name "_p99_ns", "99% within %s" }, \
+				{ "latency_" name "_p999_ns", "99.9% within %s" },       \
+				{ "latency_" name "_sum_ns", "" },                       \
+			{                                                                \
+				"latency_" name "_buckets", ""                           \
+			}                                                                \
+		}                                                                        \
+	}
+
 static const struct row of_namespace[] = {
 	{ "objects",
 	  "objects",
 	  { { "value_bytes", "%s of values" }, { "charged_bytes", "%s charged" } } },
+	{ "requests", "requests", { { NULL, "that named it, or an object in it" } } },
 	{ "hits", "hits", { { "stale_hits", "%s stale" } } },
 	{ "misses", NULL, { { "misses_", NULL } } },
 	{ "waits", "waits", { { NULL, "for what another was computing" } } },
 	{ "time saved", "saved_us", { { NULL, "of computation, by hits" } } },
+	TIME_ROW("get time", "get", "for half of the gets"),
 	{ "changes", NULL, { { "puts", "%s put" }, { "deletes", "%s deleted" } } },
 	{ "removed",
 	  NULL,
@@ -79,6 +95,10 @@ static const struct row of_daemon[] = {
 	    { "touches", "%s touched" },
 	    { "flushes", "%s flushed" },
 	    { "invalidations", "%s invalidated" } } },
+	TIME_ROW("get time", "get", "for half of the gets"),
+	TIME_ROW("put time", "put", "for half of the changes that are in memory"),
+	TIME_ROW("disk time", "disk", "for half of what waited for the disk"),
+	TIME_ROW("scan time", "scan", "for half of the pages and figures"),
 	{ "room used",
 	  "used_bytes",
 	  { { "limit_bytes", "of %s" },
@@ -132,6 +152,7 @@ static const struct unit {
 } units[] = {
 	{ "_ms", milliseconds_show },
 	{ "_us", duration_show },
+	{ "_ns", nanoseconds_show },
 	{ "_bytes", size_show },
 };
 
@@ -234,6 +255,8 @@ add_figure(struct note *note, const struct brine_stat *stat, const char *words)
 	uint64_t number;
 
 	note->any = true;
+	if (!*words)
+		return;
 	if (number_in(stat, &number) == 0) {
 		/* Sizes and times go with what is counted. */
 		note->sum += unit_of(stat) ? 0 : number;

@@ -158,6 +158,20 @@ duration_show(uint64_t us, char ret_text[static UNITS_TEXT_MAX])
 }
 
 void
+nanoseconds_show(uint64_t ns, char ret_text[static UNITS_TEXT_MAX])
+{
+	uint64_t tenths = ns / 100 + (ns % 100 >= 50);
+
+	if (ns < 1000)
+		snprintf(ret_text, UNITS_TEXT_MAX, "%uns", (unsigned)ns);
+	else if (tenths < 100)
+		snprintf(ret_text, UNITS_TEXT_MAX, "%u.%uus", (unsigned)tenths / 10,
+			 (unsigned)tenths % 10);
+	else
+		duration_show(ns / 1000 + (ns % 1000 >= 500), ret_text);
+}
+
+void
 milliseconds_show(uint64_t ms, char ret_text[static UNITS_TEXT_MAX])
 {
 	uint64_t us;

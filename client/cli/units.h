@@ -18,6 +18,8 @@ int integer_parse(const char *text, int64_t *ret_integer);
 #define UNITS_TEXT_MAX 32
 /* Rounded, two units at most: "3d4h", "1m30s", "1.5s", "250ms". UINT64_MAX is "never". */
 void duration_show(uint64_t us, char ret_text[static UNITS_TEXT_MAX]);
+/* Below a microsecond in nanoseconds, "850ns"; else as a duration, to a tenth below ten: "1.2us". */
+void nanoseconds_show(uint64_t ns, char ret_text[static UNITS_TEXT_MAX]);
 void milliseconds_show(uint64_t ms, char ret_text[static UNITS_TEXT_MAX]);
 /* "817", "1.5K", "12M": powers of 1024, two digits at least. */
 void size_show(uint64_t bytes, char ret_text[static UNITS_TEXT_MAX]);

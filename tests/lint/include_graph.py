@@ -32,7 +32,7 @@ LEVELS = [
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "admission", "bundling", "counting", "decide", "download", "getting", "health", "invalidate",
-     "leasing", "listing", "lookup", "naming", "origin", "parking", "payer", "putting", "request", "startup", "upload"},
+     "leasing", "listing", "lookup", "measuring", "naming", "origin", "parking", "payer", "putting", "request", "startup", "upload"},
     {"user"},
     {"counters", "input", "listener", "notify", "rights", "place", "settings", "stream", "usermap", "watch"},
     {"handover", "outbox"},
@@ -53,7 +53,7 @@ LEVELS = [
 # The parts behind a front door see it as well.
 PARTS = {
     "daemon/cache.h": {"cache_core", "admission", "bundling", "counting", "decide", "download", "getting", "health",
-                       "invalidate", "leasing", "listing", "lookup", "naming", "origin", "parking", "payer", "putting", "request",
+                       "invalidate", "leasing", "listing", "lookup", "measuring", "naming", "origin", "parking", "payer", "putting", "request",
                        "startup", "upload"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/writer.h": {"writer_core", "commit"},
@@ -70,7 +70,7 @@ PROTO_USERS = {"cache", "cache_core", "request", "counters", "rights", "stream",
                "reply", "call", "put", "batch", "gather", "dispatch", "conn", "intake", "conns",
                "handover", "server", "main"}
 PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key.h",
-                "proto/slice.h", "proto/tag.h"}
+                "proto/latency.h", "proto/slice.h", "proto/tag.h"}
 
 # Foreign header -> the only files that may include it.
 FOREIGN = {

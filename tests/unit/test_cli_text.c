@@ -54,6 +54,15 @@ durations_read_and_show(void **state)
 	assert_string_equal(text, "never");
 	duration_show(0, text);
 	assert_string_equal(text, "0s");
+	nanoseconds_show(999, text);
+	assert_string_equal(text, "999ns");
+	nanoseconds_show(1250, text);
+	assert_string_equal(text, "1.3us");
+	nanoseconds_show(9949, text);
+	assert_string_equal(text, "9.9us");
+	nanoseconds_show(9950, text);
+	assert_string_equal(text, "10us");
+	nanoseconds_show(UINT64_MAX, text);
 }
 
 static void
