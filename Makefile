@@ -31,7 +31,7 @@ endif
 # What a bare Debian 12 lacks for building and checking, and for lint and fuzz on top of it.
 PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhash-dev \
 	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis \
-	python3-msgpack python3-cloudpickle python3-numpy python3-pandas spin
+	python3-msgpack python3-cloudpickle python3-numpy python3-pandas python3-pip python3-setuptools python3-wheel spin
 LINT_PACKAGES = clang clang-format mandoc mypy
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev \
@@ -49,7 +49,9 @@ LDFLAGS_ALL += -fsanitize=$(SANITIZE)
 # Errors of the undefined behaviour sanitizer end the program; they are not a line in a log.
 CFLAGS_ALL += $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined)
 endif
-DAEMON_LIBS = -luv -llmdb -linih
+# STATIC=1 links the C libraries into the programs, for the wheel.
+STATIC ?=
+DAEMON_LIBS = $(if $(STATIC),-l:libuv_a.a -l:liblmdb.a -l:libinih.a,-luv -llmdb -linih)
 # Tests hold our reading of msgpack against its own library.
 TEST_LIBS = -lcmocka -lmsgpackc $(DAEMON_LIBS) -lm
 # Expanded only when the extension is compiled, so that nothing is asked of a bare machine.
@@ -112,7 +114,7 @@ else
 say =
 endif
 
-.PHONY: all deps demo check bench lint format asan tsan fuzz crash install uninstall clean help
+.PHONY: all deps demo check bench lint format asan tsan fuzz crash wheel bare install uninstall clean help
 .PHONY: programs tests fuzzers FORCE
 .DEFAULT_GOAL := all
 
@@ -347,6 +349,18 @@ lint:
 format:
 	$(call install_packages,clang-format)
 	@clang-format -i $(FORMATTED)
+
+# ---- the wheel
+
+## wheel: build/dist/*.whl, one Python package with the daemon and the command line, that needs nothing beside it
+wheel: deps
+	@$(PYTHON) -m pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps -w $(BUILD)/dist .
+	@ls $(BUILD)/dist/*.whl
+
+## bare: try the wheel on a Debian that has Python and none of our libraries (as root; debootstrap, some minutes)
+bare: wheel
+	$(call install_packages,debootstrap)
+	@tests/bare/run $(BUILD)/dist/*.whl
 
 # ---- installing
 

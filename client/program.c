@@ -45,11 +45,15 @@ own_file(char to[PATH_MAX])
 static bool
 beside_us(char to[PATH_MAX], uid_t uid)
 {
-	/* The fourth is the build folder as seen from the Python package in it. */
-	static const char *const places[] = {
-		"brined",       "../bin/brined",    "../libexec/brined",
-		"../../brined", "../../bin/brined", "../../libexec/brined"
-	};
+	/* The fourth is the build folder as seen from the Python package in it; the last are where a wheel puts it, seen
+	 * from <prefix>/lib/python3.N/site-packages/brine, and /usr/bin from /usr/lib/python3/dist-packages/brine. */
+	static const char *const places[] = { "brined",
+					      "../bin/brined",
+					      "../libexec/brined",
+					      "../../brined",
+					      "../../bin/brined",
+					      "../../libexec/brined",
+					      "../../../../bin/brined" };
 	char own[PATH_MAX], *slash;
 
 	if (!own_file(own) || !(slash = strrchr(own, '/')))
