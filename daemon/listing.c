@@ -228,6 +228,7 @@ say_daemon(struct cache *cache, struct text *text)
 		{ "leaf_bytes_per_1000_of_rows", &writer->leaf_factor_milli, 1, 1 },
 	};
 
+	say(text, "\tmax_size_why\t%s\n", cache->max_size_why);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		say(text, "\t%s\t%" PRIu64 "\n", lines[i].name, lines[i].value);
 	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)

@@ -103,6 +103,7 @@ static const struct row of_daemon[] = {
 	  "used_bytes",
 	  { { "limit_bytes", "of %s" },
 	    { "max_size_bytes", "max_size %s" },
+	    { "max_size_why", "which is %s" },
 	    { "max_value_bytes", "max_value %s" },
 	    { "reclaimable_bytes", "%s to be reclaimed" },
 	    { "reclaimed_bytes", "%s reclaimed so far" },

@@ -254,3 +254,16 @@ def test_python_m_brine_says_where_the_daemon_is(daemon):
     assert done.returncode == 0 and "usage: python -m brine" in done.stdout and done.stderr == ""
     done = ask("--hepl")
     assert done.returncode == 2 and "usage: python -m brine" in done.stderr and done.stdout == ""
+
+
+def test_python_m_brine_starts_this_users_daemon(folder):
+    data = folder / "data"
+    env = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "BRINE_DATA": str(data), "PYTHONPATH": os.pathsep.join(sys.path)}
+    try:
+        for _ in range(30):  # a busy machine takes longer than the second for which a client waits
+            done = subprocess.run([sys.executable, "-m", "brine"], env=env, text=True, capture_output=True, timeout=DEADLINE)
+            if "does not answer yet" not in done.stderr:
+                break
+        assert done.returncode == 0 and str(data / "brine.sock") in done.stdout and "nothing is stored" in done.stdout, done
+    finally:
+        end_daemon_of(data)

@@ -20,6 +20,7 @@ from ._views import Items, Values
 
 if TYPE_CHECKING:
     from ._memoize import Memoized
+    from ._stats import Stats
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -231,10 +232,12 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
                           deps=deps, condition=condition, validate=validate)
         return lambda function: memoized(self, function, options)
 
-    def stats(self) -> dict[str, dict[str, int | float | str]]:
+    def stats(self) -> Stats:
         """Counters by scope and name: the daemon's under "", those of your namespaces under their names, and
-        under "client" what this object counted."""
-        scopes: dict[str, dict[str, int | float | str]] = {}
+        under "client" what this object counted. Printed, and in a notebook, it is a table of the namespaces."""
+        from ._stats import Stats  # with what draws the table
+
+        scopes = Stats()
         for scope, name, value in self._stats():
             scopes.setdefault(scope, {})[name] = _number(value)
         scopes["client"] = dict(self._counts())
