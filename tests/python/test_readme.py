@@ -1,19 +1,23 @@
-"""What README shows is what happens."""
+"""What README and the guide show is what happens."""
 
 import doctest
 import pathlib
 import re
 
 import brine
+import pytest
 
-README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+GUIDE = ROOT / "docs/python.md"
 
 
-def test_the_python_examples_of_the_readme_are_true(daemon, monkeypatch):
+@pytest.mark.parametrize("document", [README, GUIDE], ids=lambda document: document.name)
+def test_the_python_examples_are_true(daemon, monkeypatch, document):
     monkeypatch.setenv("BRINE_SOCKET", str(daemon.socket))
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL)
     sessions = "".join(block for block in blocks if ">>>" in block)
-    test = doctest.DocTestParser().get_doctest(sessions, {}, "README.md", str(README), 0)
+    test = doctest.DocTestParser().get_doctest(sessions, {"__name__": "example"}, document.name, str(document), 0)
     told = []
     result = doctest.DocTestRunner(verbose=False).run(test, out=told.append)
     assert result.attempted >= 5 and result.failed == 0, "".join(told)
