@@ -114,7 +114,14 @@ const char *brine_error_text(int error); /* one sentence in general words */
 
 struct brine;
 
-/* Zero (and NULL) is the default everywhere. Everything is copied. */
+/* What several handles of one daemon know of its silence, so that where one of them has waited in vain the others do not
+ * wait as well. Zero at first; the library's own from then on, in any thread. */
+struct brine_silence {
+	uint64_t until_ms;
+	uint32_t count;
+};
+
+/* Zero (and NULL) is the default everywhere. Everything is copied but `silence`. */
 struct brine_options {
 	/* This socket and no other (a relative path: from the working directory of now); nothing is
 	 * started. Default: the environment's BRINE_SOCKET in the
@@ -127,8 +134,8 @@ struct brine_options {
 	 * take, flush, invalidate, sync, ack disk, streamed puts) have ten times as long; how long those wait that
 	 * wait for a computation says brine_get_or_lease(). */
 	int64_t timeout_ms;
-	/* After a failure to connect, calls fail at once (microseconds) for so long before the next try.
-	 * 0: BRINE_RETRY_MS. */
+	/* After a failure to connect, calls fail at once (microseconds) for so long before the next try; after a
+	 * silence the same, and after each one more twice as long, up to 16 times. 0: BRINE_RETRY_MS. */
 	uint32_t retry_ms;
 	/* BRINE_START: where neither this user's nor the system's daemon is there, start one for this user.
 	 * BRINE_START_STORED: only if this user's data directory is there, so that something may be stored.
@@ -145,6 +152,8 @@ struct brine_options {
 	 * anything else breaks the call off with BRINE_ERROR_INTERRUPTED and closes the connection. */
 	int (*interrupted)(void *arg);
 	void *interrupted_arg;
+	/* Shared with other handles, and borrowed by all of them; NULL: this handle's own. */
+	struct brine_silence *silence;
 };
 
 /* Makes a handle; options may be NULL. Does not connect: no daemon is needed, errors come from calls.

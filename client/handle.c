@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "client/link.h"
+#include "client/silence.h"
 #include "proto/key.h"
 
 #define ALIVE_SIZE 4096
@@ -87,8 +88,10 @@ handle_look(struct brine *brine)
 	brine->stream = NULL;
 	brine->retry_at_ms = 0;
 	brine->successor_until_ms = 0;
-	if (moved)
+	if (moved) {
 		brine->choice = CHOICE_NONE;
+		silence_end(brine->silence); /* another user's daemon may be meant */
+	}
 	brine->lent = false;
 	remember_process(brine);
 	return true;
@@ -137,6 +140,7 @@ copy_options(const struct brine_options *options, struct brine *brine)
 		return -BRINE_ERROR_LOCAL_MEMORY;
 	brine->timeout_ms = options->timeout_ms ? options->timeout_ms : BRINE_TIMEOUT_MS;
 	brine->retry_ms = options->retry_ms ? options->retry_ms : BRINE_RETRY_MS;
+	brine->silence = options->silence ? options->silence : &brine->own_silence;
 	brine->autostart = brine->env.no_autostart ? 0 : options->autostart;
 	brine->trust_server_uid = options->trust_server_uid != 0;
 	brine->trusted_uid = options->server_uid;

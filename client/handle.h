@@ -44,6 +44,8 @@ struct brine {
 	/* After a failure to connect: what every call answers until then. */
 	uint64_t retry_at_ms;
 	int retry_error;
+	struct brine_silence *silence; /* &own_silence, or the caller's */
+	struct brine_silence own_silence;
 	/* The daemon said that it leaves, and nobody has answered since: until then an absent one is waited
 	 * for. 0: nothing of the kind. */
 	uint64_t successor_until_ms;

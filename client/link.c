@@ -11,6 +11,7 @@
 
 #include "client/find.h"
 #include "client/renew.h"
+#include "client/silence.h"
 
 #define SEND_IOVECS 64
 /* How long the successor of a daemon that leaves is waited for, whatever the timeout, and in which steps. */
@@ -64,13 +65,39 @@ link_close(struct brine *brine)
 
 /* ---- connecting */
 
-/* Every call answers this error for a while, without trying. */
-static int
-pause_trying(struct brine *brine, int error)
+/* Every call answers this error for a while, without trying. What one waited for in vain, no other handle waits for that
+ * shares its silence; what fails at once, each finds out by itself. */
+static void
+pause_trying(struct brine *brine, int error, bool waited)
 {
-	brine->retry_at_ms = handle_now_ms() + brine->retry_ms;
+	uint64_t now_ms = handle_now_ms();
+
+	if (waited)
+		silence_begin(brine->silence, brine->retry_ms, now_ms);
+	else
+		brine->retry_at_ms = now_ms + brine->retry_ms;
 	brine->retry_error = error;
-	return error;
+}
+
+static int
+keep_away(struct brine *brine)
+{
+	if (brine->retry_error)
+		return brine
+			->retry_error; /* this handle's own, and its message with it */
+	return handle_fail(
+		brine, BRINE_ERROR_TIMED_OUT,
+		"the daemon kept silent when it was asked before%s%s%s; it is asked again from time to time",
+		*brine->place.path ? " (" : "", brine->place.path,
+		*brine->place.path ? ")" : "");
+}
+
+/* A failure that was waited for, as in a queue of new connections that stayed full. */
+static bool
+took_long(const struct brine *brine, uint64_t since_ms)
+{
+	return brine->timeout_ms > 0 &&
+	       (handle_now_ms() - since_ms) * 2 >= (uint64_t)brine->timeout_ms;
 }
 
 static int
@@ -110,25 +137,31 @@ link_idle(struct brine *brine)
 int
 link_ready(struct brine *brine)
 {
+	uint64_t now_ms;
 	int error;
 
 	handle_look(brine);
 	error = link_idle(brine);
 	if (error)
 		return error;
+	now_ms = handle_now_ms();
+	if (silence_holds(brine->silence, brine->retry_ms, now_ms))
+		return keep_away(brine);
 	if (brine->fd >= 0 && brine->wire->leaving)
 		link_close(brine);
 	if (brine->fd >= 0)
 		return 0;
-	if (brine->retry_at_ms && handle_now_ms() < brine->retry_at_ms)
+	if (brine->retry_at_ms && now_ms < brine->retry_at_ms)
 		return brine->retry_error;
 	brine->retry_at_ms = 0;
 	error = find_or_await(brine);
 	if (error && error != -BRINE_ERROR_INTERRUPTED)
-		pause_trying(brine, error);
-	if (!error)
-		resume_leases(brine);
-	return error;
+		pause_trying(brine, error, took_long(brine, now_ms));
+	if (error)
+		return error;
+	brine->retry_error = 0;
+	resume_leases(brine);
+	return 0;
 }
 
 /* ---- moving bytes */
@@ -328,6 +361,7 @@ link_settle(struct brine *brine)
 	/* A refusal may overtake its value: the rest of it is the caller's, and must not be sent later. */
 	if (!wire->cut && !error &&
 	    !(idle && (wire->leaving || !outgoing_empty(&wire->outgoing)))) {
+		silence_end(brine->silence);
 		if (idle && !wire->incoming.open)
 			renew_daemon(brine);
 		return;
@@ -336,7 +370,7 @@ link_settle(struct brine *brine)
 	if (error == -BRINE_ERROR_SHUTTING_DOWN && may_await(brine))
 		return;
 	if (error && error != -BRINE_ERROR_INTERRUPTED)
-		pause_trying(brine, error);
+		pause_trying(brine, error, error == -BRINE_ERROR_TIMED_OUT);
 }
 
 bool

@@ -59,6 +59,7 @@ lanes_init(struct lanes *lanes, const struct brine_options *options)
 	int result;
 
 	lanes->options = *options;
+	lanes->options.silence = &lanes->silence;
 	if (copy_text(options->socket, &lanes->options.socket) |
 	    copy_text(options->namespace_name, &lanes->options.namespace_name) |
 	    copy_text(options->daemon, &lanes->options.daemon))

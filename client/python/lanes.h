@@ -28,6 +28,8 @@ struct lane {
 struct lanes {
 	_Atomic(struct lane *) idle[LANES_IDLE];
 	struct brine_options options; /* its strings are owned */
+	struct brine_silence
+		silence; /* so that one thread of all waits for a daemon that hangs */
 };
 
 /* Copies options, whose `interrupted` is replaced. Opens the first lane, so that bad options show here:

@@ -33,7 +33,7 @@ ScanOptions = struct("ScanOptions", ("namespace_name", text), ("prefix", text),
 Options = struct("Options", ("socket", text), ("namespace_name", text), ("timeout_ms", ctypes.c_int64),
                  ("retry_ms", u32), ("autostart", ctypes.c_int), ("daemon", text),
                  ("trust_server_uid", ctypes.c_int), ("server_uid", u32),
-                 ("interrupted", pointer), ("interrupted_arg", pointer))
+                 ("interrupted", pointer), ("interrupted_arg", pointer), ("silence", pointer))
 LeaseOptions = struct("LeaseOptions", ("namespace_name", text), ("max_age_ms", u64),
                       ("not_version", u64), ("stale_ok", u8), ("only_wait", u8), ("holder", u64),
                       ("wait_ms", u64), ("lease_ms", u64))

@@ -227,6 +227,33 @@ a_silent_daemon_costs_one_timeout_and_then_nothing_for_a_while(void **state)
 }
 
 static void
+handles_that_share_their_silence_wait_for_one_timeout_together(void **state)
+{
+	struct brine_silence silence = { 0 };
+	struct brine_options options = { .timeout_ms = 5,
+					 .retry_ms = 60000,
+					 .silence = &silence };
+	struct brine *brines[3];
+	struct brine_value *value;
+	struct fake fake;
+
+	(void)state;
+	fake_start(&fake, NULL, silent);
+	options.socket = fake.path;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(brine_open(&options, &brines[i]), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(brine_get(brines[i], "k", 1, NULL, &value),
+				 -BRINE_ERROR_TIMED_OUT);
+	assert_non_null(strstr(brine_message(brines[0]), fake.path));
+	assert_non_null(strstr(brine_message(brines[2]), "asked again"));
+	assert_int_equal(atomic_load(&fake.requests), 1);
+	for (int i = 0; i < 3; i++)
+		brine_close(&brines[i]);
+	fake_stop(&fake);
+}
+
+static void
 an_absent_daemon_is_looked_for_again_only_after_the_pause(void **state)
 {
 	struct brine_options options = { .retry_ms = 1 };
@@ -828,6 +855,8 @@ main(void)
 			bad_arguments_are_refused_here_and_the_connection_goes_on),
 		cmocka_unit_test(
 			a_silent_daemon_costs_one_timeout_and_then_nothing_for_a_while),
+		cmocka_unit_test(
+			handles_that_share_their_silence_wait_for_one_timeout_together),
 		cmocka_unit_test(
 			an_absent_daemon_is_looked_for_again_only_after_the_pause),
 		cmocka_unit_test(

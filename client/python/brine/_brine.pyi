@@ -9,7 +9,7 @@ from ._ttl import TTL
 _D = TypeVar("_D")
 _K = TypeVar("_K")
 _E = TypeVar("_E", bound="EncodedKey")
-_Buffer = Any  # collections.abc._Buffer since Python 3.12
+_Buffer = Any  # collections.abc.Buffer since Python 3.12
 
 _Ack = Literal["memory", "disk"]
 
