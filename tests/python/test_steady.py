@@ -1,0 +1,14 @@
+"""What a cache holds does not grow with what was done with it. steady.py alone does the same at length."""
+
+import pathlib
+import subprocess
+import sys
+
+from harness import DEADLINE
+
+STEADY = pathlib.Path(__file__).parent / "steady.py"
+
+
+def test_memory_and_references_stay_the_same_whatever_is_called(daemon):
+    done = subprocess.run([sys.executable, STEADY, daemon.socket, "500"], capture_output=True, text=True, timeout=DEADLINE * 4)
+    assert done.returncode == 0, done.stdout + done.stderr
