@@ -56,6 +56,24 @@ def test_of_64_processes_that_miss_at_once_one_computes_and_all_get_its_value(da
     assert tally.count() == 1 and all(result == results[0] for result in results) and results[0][1] in crew.pids
 
 
+def test_forty_processes_with_a_hundred_arguments_compute_a_hundred_times(daemon, tally):
+    cache = cache_of(daemon)
+
+    @cache.memoize(ignore=["counter"])
+    def square(x, counter):
+        counter.next()
+        return x * x
+
+    def work(number):
+        first = number * 31 % 100
+        return [square(x % 100, tally) for x in range(first, first + 100)]
+
+    for number, result in enumerate(Crew(40, work).results()):
+        first = number * 31 % 100
+        assert result == [(x % 100) ** 2 for x in range(first, first + 100)]
+    assert tally.count() == 100
+
+
 def test_of_8_threads_that_miss_at_once_one_computes(daemon, cache):
     calls = []
 

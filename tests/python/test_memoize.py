@@ -2,59 +2,22 @@
 
 import dataclasses
 import datetime
-import decimal
-import enum
 import functools
 import os
-import pathlib
 import sys
 import textwrap
 import threading
-import uuid
 import warnings
-import zoneinfo
-from typing import NamedTuple
 
 import brine
 import pytest
 from brine import _brine
-from brine._structure import encode_structure
-from hypothesis import given, strategies as st
-
-
-class Colour(enum.Enum):
-    RED = 1
-    GREEN = 2
-
-
-class Right(enum.Flag):
-    READ = 1
-    WRITE = 2
-
-
-class Level(enum.IntEnum):
-    LOW = 1
-
-
-class Pair(NamedTuple):
-    left: object
-    right: object
 
 
 @dataclasses.dataclass
 class Point:
     x: object
     y: object
-
-
-@dataclasses.dataclass
-class Spot:
-    x: object
-    y: object
-
-
-class Heavy(Point):
-    """Holds more than its fields."""
 
 
 @pytest.fixture
@@ -262,75 +225,7 @@ def one():
     return 1
 
 
-# ---- arguments by content
-
-
-leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers(), st.text(), st.binary(), st.dates(),
-                   st.datetimes(), st.times(), st.timedeltas(), st.decimals(allow_nan=False), st.uuids(), st.sampled_from(Colour),
-                   st.sampled_from([Right.READ, Right.READ | Right.WRITE, Level.LOW]), st.builds(pathlib.PurePosixPath, st.just("a/b")))
-hashable = st.recursive(leaves, lambda inner: st.one_of(st.tuples(inner, inner), st.frozensets(inner, max_size=3)), max_leaves=3)
-structures = st.recursive(hashable, lambda inner: st.one_of(
-    st.lists(inner, max_size=3), st.tuples(inner), st.sets(hashable, max_size=3), st.dictionaries(hashable, inner, max_size=3), st.builds(Point, inner, inner),
-    st.builds(Pair, inner, inner)), max_leaves=5)
-
-
-def shape(value):
-    """A value in words that are equal exactly for equal types and contents."""
-    if isinstance(value, (list, tuple)):
-        return type(value), tuple(map(shape, value))
-    if isinstance(value, (set, frozenset)):
-        return type(value), frozenset(map(shape, value))
-    if isinstance(value, dict):
-        return dict, frozenset((shape(key), shape(item)) for key, item in value.items())
-    if dataclasses.is_dataclass(value):
-        return type(value), shape(value.x), shape(value.y)
-    if isinstance(value, complex):
-        return complex, shape(value.real), shape(value.imag)
-    return type(value), repr(value)
-
-
-@given(structures, structures)
-def test_structures_are_encoded_alike_exactly_when_they_are_equal(first, second):
-    assert (encode_structure(first) == encode_structure(second)) == (shape(first) == shape(second))
-
-
-@given(st.lists(structures, max_size=3), st.lists(structures, max_size=3))
-def test_no_two_lists_of_arguments_run_into_each_other(first, second):
-    assert (encode_structure(*first) == encode_structure(*second)) == (shape(first) == shape(second))
-
-
-@given(st.lists(st.tuples(hashable, leaves), unique_by=lambda pair: encode_structure(pair[0])))
-def test_the_order_of_dicts_and_sets_does_not_count(pairs):
-    # Of keys that are equal, as 1 and True are, a dict keeps the first.
-    unique = list({key: (key, value) for key, value in pairs}.values())
-    unique = [pair for pair in unique if any(pair[0] is key for key in dict(unique))]
-    assert encode_structure(dict(unique)) == encode_structure(dict(reversed(unique)))
-    assert encode_structure({key for key, _ in unique}) == encode_structure({key for key, _ in reversed(unique)})
-
-
-@pytest.mark.parametrize("first, second", [
-    (Point(1, 2), Spot(1, 2)), (Point(1, 2), Pair(1, 2)), (Pair(1, 2), (1, 2)), (Colour.RED, 1), (Level.LOW, 1), (0.0, -0.0),
-    (decimal.Decimal("1.0"), decimal.Decimal("1.00")), ("a" * 1025, "a" * 1026), ("x" * 2000, b"x" * 2000),
-    (datetime.datetime(2026, 1, 1), datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)),
-    (datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")), datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)),
-    (datetime.datetime(2026, 1, 1), datetime.datetime(2026, 1, 1, fold=1)), (datetime.datetime(2026, 1, 1), datetime.date(2026, 1, 1)),
-    (pathlib.Path("a"), "a"), (pathlib.PurePosixPath("a"), pathlib.PureWindowsPath("a")), (uuid.UUID(int=1), uuid.UUID(int=2)),
-    ([[1], 2], [[1, 2]]), (["ab", "c"], ["a", "bc"]), ({1, 2}, frozenset({1, 2})), ({}, set()), (True, 1), (1.0, 1)])
-def test_what_differs_is_encoded_differently(first, second):
-    assert encode_structure(first) != encode_structure(second)
-
-
-def test_arrays_are_their_dtype_shape_and_content():
-    numpy = pytest.importorskip("numpy", reason="numpy is not installed: arrays as arguments are not tested")
-    array = numpy.arange(6.0).reshape(2, 3)
-    assert encode_structure(array) == encode_structure(numpy.asfortranarray(array)) == encode_structure(array[::-1][::-1])
-    different = [array, array.T, array.reshape(3, 2), array.astype("f4"), array.astype(">f8"), array.reshape(6), array + 1,
-                 numpy.array(5.0), numpy.array([5.0]), numpy.float64(5), numpy.int64(5), numpy.array([], "f8"), numpy.array([], "i8"),
-                 numpy.array(["2026-01-01"], "M8[D]"), numpy.array(["a"]), numpy.zeros((0, 3)), numpy.zeros((3, 0))]
-    assert len({encode_structure(item) for item in different}) == len(different)
-    for bad in (numpy.array([object()]), numpy.longdouble(1), numpy.ma.array([1])):
-        with pytest.raises(TypeError):
-            encode_structure(bad)
+# ---- processes
 
 
 KEYS = """

@@ -81,8 +81,11 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
     def delete_prefix(self, prefix: str | bytes | tuple[Key, ...]) -> int:
         """Removes the keys that scan(prefix) finds, durably. Says how many. What is stored meanwhile may stay: for
         what belongs together, tags and invalidate() are one step. Raises Unavailable."""
-        found = self._scan(encode_prefix(prefix, whole=False))
-        deleted = 0
+        return self._delete_scanned(encode_prefix(prefix, whole=False))
+
+    def _delete_scanned(self, prefix: bytes) -> int:
+        """prefix: of encoded keys."""
+        found, deleted = self._scan(prefix), 0
         while batch := [EncodedKey(encoded) for encoded in itertools.islice(found, _DELETE_BATCH)]:
             deleted += self.delete_many(batch)
         return deleted

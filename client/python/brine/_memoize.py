@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from ._brine import Turn
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_PAGE = 1000  # keys that are deleted at once
 
 
 class Memoized(Protocol[P, R]):
@@ -66,9 +63,7 @@ def _ask_valid(cache: Cache, memo: Memo, key: EncodedKey, args: tuple[Any, ...],
 
 
 def _forget_all(cache: Cache, memo: Memo) -> int:
-    found, count = cache._scan(memo.calls.all_versions), 0
-    while page := [EncodedKey(encoded) for encoded in islice(found, _PAGE)]:
-        count += cache.delete_many(page)
+    count = cache._delete_scanned(memo.calls.all_versions)
     memo.forget()
     return count
 

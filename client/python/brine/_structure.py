@@ -63,7 +63,7 @@ def encode_name(value: Any) -> bytes:
 def no_structure(value: Any, why: str = "") -> TypeError:
     cls = type(value)
     way = (f"give its class a __brine_key__ method that returns what tells its objects apart, or tell Brine about the class "
-           f"with brine.register_key({cls.__qualname__}, function), or pass the parts that matter")
+           f"with brine.register_key({cls.__name__}, function), or pass the parts that matter")
     return TypeError(f"memoize has no key by content for an object of type {cls.__qualname__}{why}: {way}")
 
 
