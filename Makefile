@@ -35,7 +35,7 @@ PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhas
 LINT_PACKAGES = clang clang-format mandoc mypy
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev \
-	python3-redis python3-pymemcache python3-pylibmc python3-diskcache
+	python3-redis python3-pymemcache python3-pylibmc python3-diskcache python3-lmdb python3-joblib
 
 WARNINGS = -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla
 CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DBRINE_VERSION='"$(VERSION)"' $(CPPFLAGS)

@@ -127,4 +127,4 @@ class Memcached(Server):
 
     def command(self):
         user = ["-u", "root"] if os.geteuid() == 0 else []
-        return ["memcached", "-s", self.socket, "-a", "700", "-t", "1", "-m", "8192", *user]
+        return ["memcached", "-s", self.socket, "-a", "700", "-t", "1", "-m", "8192", "-I", "64m", *user]
