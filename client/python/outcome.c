@@ -1,8 +1,10 @@
 /* outcome.c - what is rare: errors, values that cannot be loaded or dumped, units of time. Each is decided by a
- * method that brine.Cache defines: _failed, _not_loaded, _not_dumped, _ttl_ms. */
+ * method that brine.Cache defines: _failed, _not_loaded, _not_dumped, _of_script, _ttl_ms. */
 #include <string.h>
 
 #include "client/python/client.h"
+#include "client/python/codec.h"
+#include "client/python/script.h"
 #include "client/python/state.h"
 
 int
@@ -91,13 +93,36 @@ client_load(struct client *self, uint32_t uid, PyObject *key, struct brine_value
 	return not_loaded(self, key, answer, codec, writer_uid);
 }
 
+/* Warns where a pickle names a class that only this script has. 0 or -1. */
+static int
+look_for_script(struct client *self, const struct encoded *encoded)
+{
+	size_t len;
+	const char *name = script_name(encoded->data, encoded->len, &len);
+	PyObject *text, *answer = NULL;
+
+	if (!name)
+		return 0;
+	text = PyUnicode_DecodeUTF8(name, (Py_ssize_t)len, "replace");
+	if (text)
+		answer = PyObject_CallMethod((PyObject *)self, "_of_script", "O", text);
+	Py_XDECREF(text);
+	Py_XDECREF(answer);
+	return answer ? 0 : -1;
+}
+
 int
 client_dump(struct client *self, PyObject *object, struct encoded *ret_encoded)
 {
 	PyObject *type, *error, *trace, *answer;
 
-	if (value_dump(&self->codec, object, ret_encoded) == 0)
-		return 0;
+	if (value_dump(&self->codec, object, ret_encoded) == 0) {
+		if (codec_id(ret_encoded->codec) != CODEC_PICKLE ||
+		    look_for_script(self, ret_encoded) == 0)
+			return 0;
+		encoded_done(ret_encoded);
+		return -1;
+	}
 	if (!PyErr_ExceptionMatches(PyExc_Exception) ||
 	    PyErr_ExceptionMatches(PyExc_MemoryError))
 		return -1;

@@ -126,6 +126,27 @@ def test_what_cannot_be_pickled_says_the_way_out_that_fits_it(played_cache, valu
         played_cache["key"] = value
 
 
+def test_who_stores_a_class_of_its_script_is_warned_once_and_nobody_else(daemon, run_python):
+    done = run_python("""
+import brine
+class Thing: pass
+class Other: pass
+def function(): pass
+cache = brine.Cache()
+cache["text"] = ["__main__", "Thing", ("__main__", "x" * 300)]
+cache["bytes"] = [b"\\x8c\\x08__main__\\x94\\x8c\\x05Thing"]
+print("nothing yet", flush=True)
+for _ in range(3):
+    cache["thing"] = {"first": [Thing()]}
+cache.set_many({"function": function})
+cache.get_or_set("computed", Other)
+assert brine.Cache(codec="bytes")
+""", BRINE_SOCKET=daemon.socket)
+    said = [line.split("BrineWarning: ")[1] for line in done.err.splitlines() if "BrineWarning: " in line]
+    assert [line.split()[0] for line in said] == ["__main__.Thing", "__main__.function", "__main__.Other"]
+    assert all('codec="cloudpickle"' in line for line in said)
+
+
 # ---- what is not loaded
 
 

@@ -152,7 +152,9 @@ if found is None:
     cache["thing"] = Thing()
 print(found and found.value)
 """
-    outs = [run_python(source, BRINE_SOCKET=daemon.socket).out for _ in range(2)]
+    runs = [run_python(source, BRINE_SOCKET=daemon.socket) for _ in range(2)]
+    outs = [run.out for run in runs]
+    assert runs[0].err.count("BrineWarning: __main__.Thing is stored by this name") == 1 and runs[1].err == ""
     elsewhere = run_python("import brine; print(brine.Cache().get('thing', brine.MISS))", BRINE_SOCKET=daemon.socket)
     assert outs == ["None\n", "7\n"] and elsewhere.out == "brine.MISS\n"
     assert elsewhere.err.count("BrineWarning") == 1 and "Thing" in elsewhere.err

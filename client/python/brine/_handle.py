@@ -26,7 +26,7 @@ _READING: Final = frozenset({"get", "get_many", "get_or_set", "in"})
 
 class Handle:
     """The arguments of a Cache, checked, and the methods that C calls when something is not as usual: _ttl_ms,
-    _failed, _not_loaded, _not_dumped. A class that derives from it derives from one of _brine's, too."""
+    _failed, _not_loaded, _not_dumped, _of_script. A class that derives from it derives from one of _brine's, too."""
 
     namespace: str
     on_error: Literal["miss", "raise"]
@@ -131,6 +131,12 @@ class Handle:
             warn_once((why, codec),
                       f"a value of {name if name.startswith('codec') else 'codec ' + name} is a miss for this release "
                       f"of brine, key {_short(key)}")
+
+    def _of_script(self, name: str) -> None:
+        """A pickle names it as __main__'s: what is called so is another module in each program."""
+        warn_once(("script", name),
+                  f"__main__.{name} is stored by this name, which only this script has: for every other program the value "
+                  f'is a miss. Put {name} into a module of its own, or use Cache(codec="cloudpickle")')
 
     def _not_dumped(self, value: object, error: BaseException) -> NoReturn:
         code = "<lambda>" in str(error) or "<locals>" in str(error)
