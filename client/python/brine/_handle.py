@@ -18,6 +18,7 @@ _IN_NAMES: Final = str.maketrans(
     "", "", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
 
 _UNSUPPORTED: Final = 33  # errors.def
+_OWN_ERRORS: Final = 128  # from here on libbrine says them, not the daemon
 # Where a miss would be a wrong answer, an outage raises whatever on_error says.
 _NEVER_A_MISS: Final = frozenset({
     "delete", "delete_many", "clear", "invalidate", "add", "cas", "incr", "pop", "setdefault", "sync", "scan", "stats", "ping"})
@@ -100,7 +101,8 @@ class Handle:
                 raise error
             if self.on_error == "raise" or doing in _NEVER_A_MISS:
                 raise error
-        warn_once(("outage", name),
+        # Absent, cut off and silent are stations of one outage; that the disk is full is another.
+        warn_once(("outage", "away" if number >= _OWN_ERRORS else name),
                   f"the program goes on without its cache for now: {message}")
 
     def _not_loaded(self, key: object, why: str, error: BaseException | None, codec: int,
