@@ -13,6 +13,11 @@ BINDIR  ?= $(PREFIX)/bin
 LIBDIR  ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR  ?= $(PREFIX)/share/man
+DOCDIR  ?= $(PREFIX)/share/doc/brined
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+SYSTEMUNITDIR ?= $(PREFIX)/lib/systemd/system
+USERUNITDIR ?= $(PREFIX)/lib/systemd/user
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 SYSCONFDIR ?= /etc
 # Where $(PYTHON) looks for what was installed under PREFIX.
 PYTHONDIR ?= $(PREFIX)/lib/python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')/dist-packages
@@ -32,7 +37,7 @@ endif
 PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhash-dev \
 	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis \
 	python3-msgpack python3-cloudpickle python3-numpy python3-pandas python3-pip python3-setuptools python3-wheel spin
-LINT_PACKAGES = clang clang-format mandoc mypy
+LINT_PACKAGES = clang clang-format mandoc mypy systemd
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev \
 	python3-redis python3-pymemcache python3-pylibmc python3-diskcache python3-lmdb python3-joblib
@@ -91,7 +96,7 @@ ifneq ($(wildcard daemon/main.c),)
 PROGRAMS += $(BUILD)/brined
 endif
 ifneq ($(CLIENT),)
-PROGRAMS += $(BUILD)/libbrine.so $(BUILD)/libbrine.a $(BUILD)/libbrine.pc
+PROGRAMS += $(BUILD)/libbrine.so $(BUILD)/libbrine.a
 ifneq ($(wildcard client/cli/main.c),)
 PROGRAMS += $(BUILD)/brine
 endif
@@ -187,24 +192,6 @@ $(BUILD)/libbrine.a: $(call object,$(CLIENT) $(PROTO))
 	@objcopy --wildcard --keep-global-symbol='brine_*' $(BUILD)/obj/libbrine.o
 	@rm -f $@
 	@$(AR) rcs $@ $(BUILD)/obj/libbrine.o
-
-define pc_file
-prefix=$(PREFIX)
-libdir=$(LIBDIR)
-includedir=$(INCLUDEDIR)
-
-Name: libbrine
-Description: Client of Brine, a persistent cache shared by the programs of one machine
-Version: $(VERSION)
-Libs: -L$${libdir} -lbrine
-Libs.private: -pthread
-Cflags: -I$${includedir}
-endef
-export pc_file
-
-$(BUILD)/libbrine.pc: Makefile
-	@mkdir -p $(@D)
-	@printf '%s\n' "$$pc_file" >$@
 
 $(BUILD)/python/brine/_brine.abi3.so: $(call object,$(PYEXT)) $(CLIENT_PARTS)
 	@mkdir -p $(@D)
@@ -329,7 +316,7 @@ crash: deps
 
 FORMATTED = $(shell find $(wildcard proto conf daemon client tests) -name "*.[ch]")
 
-## lint: include graph, format, headers, manual pages, Python types, and a build without warnings by gcc and clang
+## lint: include graph, format, headers, manual pages, systemd units, Python types, and a build without warnings by gcc and clang
 lint:
 	$(call install_packages,$(PACKAGES) $(LINT_PACKAGES))
 	@$(PYTHON) tests/lint/include_graph.py
@@ -342,6 +329,13 @@ lint:
 	@$(MAKE) tests
 	@$(PYTHON) -m mypy --strict --no-error-summary --cache-dir /dev/null client/python/brine
 	@MYPYPATH=$(BUILD)/python PYTHONPATH=$(BUILD)/python $(PYTHON) -m mypy.stubtest brine._brine
+	@rm -rf $(BUILD)/units && install -d $(BUILD)/units/system $(BUILD)/units/user
+	@for scope in system user; do \
+		cp systemd/$$scope/brined.socket $(BUILD)/units/$$scope/ && \
+		sed 's|@BINDIR@|$(abspath $(BUILD))|; s|@SYSCONFDIR@|/etc|' systemd/$$scope/brined.service.in \
+			>$(BUILD)/units/$$scope/brined.service || exit 1; \
+	done
+	@$(PYTHON) tests/lint/units.py $(BUILD)/units
 	@$(MAKE) BUILD=$(BUILD)/clang CC=clang tests
 	@echo 'lint: clean'
 
@@ -364,44 +358,56 @@ bare: wheel
 
 # ---- installing
 
-# kind:source:target of everything that install writes and uninstall removes.
+# kind:source:target of everything that install writes and uninstall removes. A kind is a mode; a mode and "in" for a
+# text with @NAMES@ in it; or "link", whose source is what it points to.
 INSTALLED = $(strip \
 	$(if $(wildcard daemon/main.c),755:$(BUILD)/brined:$(BINDIR)/brined) \
 	$(if $(filter %/brine,$(PROGRAMS)),755:$(BUILD)/brine:$(BINDIR)/brine) \
 	$(if $(CLIENT),644:$(BUILD)/libbrine.a:$(LIBDIR)/libbrine.a \
-		755:$(BUILD)/libbrine.so:$(LIBDIR)/libbrine.so.$(VERSION) \
-		644:client/brine.h:$(INCLUDEDIR)/brine.h) \
+		644:$(BUILD)/libbrine.so:$(LIBDIR)/libbrine.so.$(VERSION) \
+		link:libbrine.so.$(VERSION):$(LIBDIR)/libbrine.so.$(ABI) \
+		link:libbrine.so.$(ABI):$(LIBDIR)/libbrine.so \
+		644:client/brine.h:$(INCLUDEDIR)/brine.h \
+		644in:client/libbrine.pc.in:$(LIBDIR)/pkgconfig/libbrine.pc) \
 	$(foreach page,$(wildcard man/*.[1-9]),\
 		644:$(page):$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))) \
 	$(foreach file,$(PYTHON_PACKAGE),\
-		644:$(file):$(PYTHONDIR)/$(patsubst $(BUILD)/python/%,%,$(file))))
+		644:$(file):$(PYTHONDIR)/$(patsubst $(BUILD)/python/%,%,$(file))) \
+	644:client/cli/brine.bash:$(COMPLETIONDIR)/brine \
+	link:brine:$(COMPLETIONDIR)/brined \
+	644:systemd/system/brined.socket:$(SYSTEMUNITDIR)/brined.socket \
+	644in:systemd/system/brined.service.in:$(SYSTEMUNITDIR)/brined.service \
+	644:systemd/user/brined.socket:$(USERUNITDIR)/brined.socket \
+	644in:systemd/user/brined.service.in:$(USERUNITDIR)/brined.service \
+	644:systemd/brine.sysusers:$(SYSUSERSDIR)/brine.conf \
+	644:systemd/examples/group.conf:$(DOCDIR)/examples/brined.socket.d/group.conf)
+# What is left empty when they are gone, and is of no use to others.
+OWN_FOLDERS = $(PYTHONDIR)/brine $(DOCDIR)/examples/brined.socket.d $(DOCDIR)/examples $(DOCDIR)
 EXAMPLE = $(DESTDIR)$(SYSCONFDIR)/brine/brined.conf
+SUBSTITUTED = PREFIX BINDIR LIBDIR INCLUDEDIR SYSCONFDIR VERSION
+substitute = sed $(foreach name,$(SUBSTITUTED),-e 's|@$(name)@|$($(name))|g')
 
 ## install: install under PREFIX (/usr/local), below DESTDIR; keeps an existing brined.conf
 install: programs
 	@for item in $(INSTALLED); do \
-		mode=$${item%%:*}; rest=$${item#*:}; \
-		install -D -m $$mode "$${rest%%:*}" "$(DESTDIR)$${rest#*:}" || exit 1; \
+		kind=$${item%%:*}; rest=$${item#*:}; source=$${rest%%:*}; target="$(DESTDIR)$${rest#*:}"; \
+		case $$kind in \
+		link) install -d "$${target%/*}" && ln -sf "$$source" "$$target" ;; \
+		*in) install -D -m $${kind%in} "$$source" "$$target" && $(substitute) "$$source" >"$$target" ;; \
+		*) install -D -m $$kind "$$source" "$$target" ;; \
+		esac || exit 1; \
 	done
-ifneq ($(CLIENT),)
-	@ln -sf libbrine.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libbrine.so.$(ABI)
-	@ln -sf libbrine.so.$(ABI) $(DESTDIR)$(LIBDIR)/libbrine.so
-	@install -d $(DESTDIR)$(LIBDIR)/pkgconfig
-	@printf '%s\n' "$$pc_file" >$(DESTDIR)$(LIBDIR)/pkgconfig/libbrine.pc
-	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
-endif
 	@if [ -e $(EXAMPLE) ]; then echo "kept $(EXAMPLE)"; \
 	else install -D -m 644 conf/brined.conf $(EXAMPLE); fi
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 ## uninstall: remove what install wrote; a brined.conf that was changed stays
 uninstall:
 	@for item in $(INSTALLED); do rm -f "$(DESTDIR)$${item##*:}"; done
-	@rm -f $(DESTDIR)$(LIBDIR)/libbrine.so $(DESTDIR)$(LIBDIR)/libbrine.so.$(ABI) \
-		$(DESTDIR)$(LIBDIR)/pkgconfig/libbrine.pc
-	@rmdir $(DESTDIR)$(PYTHONDIR)/brine 2>/dev/null || true
+	@rm -rf "$(DESTDIR)$(PYTHONDIR)/brine/__pycache__"
 	@if cmp -s conf/brined.conf $(EXAMPLE); then rm -f $(EXAMPLE); \
-		rmdir $(DESTDIR)$(SYSCONFDIR)/brine 2>/dev/null || true; \
 	elif [ -e $(EXAMPLE) ]; then echo "kept $(EXAMPLE), which was changed"; fi
+	@for folder in $(OWN_FOLDERS) $(SYSCONFDIR)/brine; do rmdir "$(DESTDIR)$$folder" 2>/dev/null || :; done
 
 ## clean: remove the build folder
 clean:
