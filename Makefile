@@ -37,6 +37,7 @@ endif
 PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhash-dev \
 	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis \
 	python3-msgpack python3-cloudpickle python3-numpy python3-pandas python3-pip python3-setuptools python3-wheel spin
+DEB_PACKAGES = dpkg-dev debhelper dh-python fakeroot lintian
 LINT_PACKAGES = clang clang-format mandoc mypy systemd
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev \
@@ -119,7 +120,7 @@ else
 say =
 endif
 
-.PHONY: all deps demo check bench lint format asan tsan fuzz crash wheel bare install uninstall clean help
+.PHONY: all deps demo check bench lint format asan tsan fuzz crash wheel bare install uninstall deb clean help
 .PHONY: programs tests fuzzers FORCE
 .DEFAULT_GOAL := all
 
@@ -408,6 +409,21 @@ uninstall:
 	@if cmp -s conf/brined.conf $(EXAMPLE); then rm -f $(EXAMPLE); \
 	elif [ -e $(EXAMPLE) ]; then echo "kept $(EXAMPLE), which was changed"; fi
 	@for folder in $(OWN_FOLDERS) $(SYSCONFDIR)/brine; do rmdir "$(DESTDIR)$$folder" 2>/dev/null || :; done
+
+# ---- Debian packages
+
+DEB = $(BUILD)/deb/brine-$(VERSION)
+
+## deb: build the Debian packages into build/deb/, and have lintian look at them
+deb:
+	$(call install_packages,$(PACKAGES) $(DEB_PACKAGES))
+	@[ "$$(dpkg-parsechangelog -S Version | cut -d- -f1)" = $(VERSION) ] || \
+		{ echo "debian/changelog is not about $(VERSION)" >&2; exit 1; }
+	@rm -rf $(BUILD)/deb && install -d $(DEB)
+	@cp -R client conf daemon debian man proto systemd tests Makefile LICENSE *.md $(DEB)/
+	@cd $(DEB) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
+	@lintian --fail-on error $(BUILD)/deb/brine_*.changes
+	@ls $(BUILD)/deb/*.deb
 
 ## clean: remove the build folder
 clean:
