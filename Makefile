@@ -38,6 +38,7 @@ PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhas
 	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis \
 	python3-msgpack python3-cloudpickle python3-numpy python3-pandas python3-pip python3-setuptools python3-wheel spin
 DEB_PACKAGES = dpkg-dev debhelper dh-python fakeroot lintian
+BOOT_PACKAGES = python3 python3-pytest systemd-container debootstrap
 LINT_PACKAGES = clang clang-format mandoc mypy systemd
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 BENCH_PACKAGES = redis-server memcached libhiredis-dev libmemcached-dev \
@@ -120,7 +121,7 @@ else
 say =
 endif
 
-.PHONY: all deps demo check bench lint format asan tsan fuzz crash wheel bare install uninstall deb clean help
+.PHONY: all deps demo check bench lint format asan tsan fuzz crash wheel bare install uninstall deb boot clean help
 .PHONY: programs tests fuzzers FORCE
 .DEFAULT_GOAL := all
 
@@ -424,6 +425,12 @@ deb:
 	@cd $(DEB) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
 	@lintian --fail-on error $(BUILD)/deb/brine_*.changes
 	@ls $(BUILD)/deb/*.deb
+
+## boot: the packages on a machine with systemd of its own: activation, crashes, a hang, an upgrade under load, purge
+boot: deb
+	$(call install_packages,$(BOOT_PACKAGES))
+	@$(MAKE) $(OTHER_RELEASES)
+	@BRINE_BUILD='$(abspath $(BUILD))' $(PYTHON) -m pytest -q -ra -p no:cacheprovider -k '$(T)' tests/boot
 
 ## clean: remove the build folder
 clean:

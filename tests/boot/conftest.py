@@ -1,0 +1,30 @@
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import machine  # noqa: E402
+import packages  # noqa: E402
+import tree  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def booted():
+    """One machine for all tests, which are a day in its life, in their order."""
+    why = machine.why_not()
+    if why:
+        pytest.skip(why)
+    with tempfile.TemporaryDirectory(prefix="brine-boot-", dir="/var/tmp") as folder:
+        this = machine.Machine(folder, tree)
+        shutil.copy(HERE / "load.py", this.share)
+        packages.put(this.share)
+        try:
+            this.boot()
+            yield this
+        finally:
+            this.stop()
