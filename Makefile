@@ -382,6 +382,7 @@ INSTALLED = $(strip \
 	644:systemd/user/brined.socket:$(USERUNITDIR)/brined.socket \
 	644in:systemd/user/brined.service.in:$(USERUNITDIR)/brined.service \
 	644:systemd/brine.sysusers:$(SYSUSERSDIR)/brine.conf \
+	644:docs/operations.md:$(DOCDIR)/operations.md \
 	644:systemd/examples/group.conf:$(DOCDIR)/examples/brined.socket.d/group.conf)
 # What is left empty when they are gone, and is of no use to others.
 OWN_FOLDERS = $(PYTHONDIR)/brine $(DOCDIR)/examples/brined.socket.d $(DOCDIR)/examples $(DOCDIR)
@@ -421,7 +422,7 @@ deb:
 	@[ "$$(dpkg-parsechangelog -S Version | cut -d- -f1)" = $(VERSION) ] || \
 		{ echo "debian/changelog is not about $(VERSION)" >&2; exit 1; }
 	@rm -rf $(BUILD)/deb && install -d $(DEB)
-	@cp -R client conf daemon debian man proto systemd tests Makefile LICENSE *.md $(DEB)/
+	@cp -R client conf daemon debian docs man proto systemd tests Makefile LICENSE *.md $(DEB)/
 	@cd $(DEB) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
 	@lintian --fail-on error $(BUILD)/deb/brine_*.changes
 	@ls $(BUILD)/deb/*.deb
