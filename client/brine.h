@@ -398,7 +398,7 @@ struct brine_daemon {
 	uint64_t epoch;      /* another one after each start */
 	uint32_t release;    /* major * 65536 + minor * 256 + patch */
 	uint32_t uid;        /* as whom it sees this process */
-	uint32_t server_uid; /* who it is */
+	uint32_t server_uid; /* whose socket it is */
 };
 int brine_ping(struct brine *brine, struct brine_daemon *ret_daemon);
 

@@ -52,7 +52,7 @@ write_people(const struct brine_daemon *daemon, const char *where, uint64_t us)
 	duration_show(us ? us : 1, time);
 	size_show(daemon->max_value, size);
 	printf("brined %s answers in %s at %s.\n", release, time, where);
-	printf("It runs as uid %u, sees you as uid %u, and takes values of up to %s.\n",
+	printf("Its socket is uid %u's; it sees you as uid %u, and takes values of up to %s.\n",
 	       daemon->server_uid, daemon->uid, size);
 }
 

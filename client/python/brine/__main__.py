@@ -38,7 +38,7 @@ def main() -> int:
         return 0
     release = answer["release"]
     print(f"daemon: release {release >> 16}.{release >> 8 & 255}.{release & 255} at {cache._where()}")
-    print(f"        runs as uid {answer['server_uid']}, sees this process as uid {answer['uid']}")
+    print(f"        listens as uid {answer['server_uid']}, sees this process as uid {answer['uid']}")
     print(f"limit: {_limit(stats)}")
     print(stats)
     return 0
