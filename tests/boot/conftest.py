@@ -21,7 +21,8 @@ def booted():
         pytest.skip(why)
     with tempfile.TemporaryDirectory(prefix="brine-boot-", dir="/var/tmp") as folder:
         this = machine.Machine(folder, tree)
-        shutil.copy(HERE / "load.py", this.share)
+        for program in ("load.py", "compute.py"):
+            shutil.copy(HERE / program, this.share)
         packages.put(this.share)
         try:
             this.boot()

@@ -200,6 +200,18 @@ def test_an_upgrade_under_load_fails_no_call(booted, load):
     assert brine(booted, "get", "kept").stdout == "here"
 
 
+def test_who_computes_goes_on_through_a_restart_and_who_waits_gets_it(booted):
+    holder = booted.start("python3", "/share/compute.py", PATIENCE, "holder", uid=ADA)
+    assert holder.stdout.readline() == "computing\n"
+    waiter = booted.start("python3", "/share/compute.py", PATIENCE, "waiter", uid=ADA)
+    assert waiter.stdout.readline() == "asking\n"
+    booted.run("systemctl", "restart", SERVICE)
+    said, errors = holder.communicate("go on\n", timeout=120)
+    assert said == "by holder\n", errors
+    said, errors = waiter.communicate("", timeout=120)
+    assert said == "by holder\n", errors
+
+
 def test_a_cleaned_cache_is_an_empty_one(booted):
     booted.run("systemctl", "stop", SOCKET, SERVICE)
     booted.run("systemctl", "clean", "--what=cache", SERVICE)
