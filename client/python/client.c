@@ -45,7 +45,7 @@ take_trust(struct client *self, PyObject *uids)
 	return 0;
 }
 
-static int
+int
 client_init(PyObject *object, PyObject *args, PyObject *names)
 {
 	static char *keywords[] = { "namespace",  "socket", "daemon",
@@ -82,7 +82,7 @@ client_init(PyObject *object, PyObject *args, PyObject *names)
 	return self->state ? 0 : -1;
 }
 
-static void
+void
 client_dealloc(PyObject *object)
 {
 	PyTypeObject *type = Py_TYPE(object);

@@ -26,6 +26,10 @@ client_of(PyObject *self)
 	return (struct client *)self;
 }
 
+/* client.c: of every type that is laid out so. */
+int client_init(PyObject *self, PyObject *args, PyObject *names);
+void client_dealloc(PyObject *self);
+
 /* outcome.c */
 
 /* Sets "not initialised" if __init__ did not run. 0 or -1. */
@@ -66,6 +70,8 @@ PyObject *client_entry(PyObject *self, PyObject *args);
 int client_contains(PyObject *self, PyObject *key);
 PyObject *client_item(PyObject *self, PyObject *key);
 int client_stale(PyObject *given, uint8_t *ret_stale_ok); /* a truth; NULL: not */
+/* What _entry() returns. */
+PyObject *client_entry_tuple(PyObject *value, const struct brine_meta *meta);
 
 /* What is stored under key: 1 and a new reference, 0, or -1. *ret_meta.version is 0 where nothing is; a version with
  * the answer 0: what is there cannot be loaded. */
@@ -73,6 +79,13 @@ int client_look(struct client *self, PyObject *key, struct brine_meta *ret_meta,
 		PyObject **ret_value);
 
 /* put.c */
+
+/* What all that store take alike: ttl, stale, tags, ack, cost; NULL: not given. 0 or -1. */
+#define TERMS 5
+int client_terms(struct client *self, PyObject *const given[TERMS],
+		 struct brine_put_options *ret_options,
+		 unsigned char tags[BRINE_TAGS_SIZE]);
+
 PyObject *client_set(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		     PyObject *names);
 PyObject *client_add(PyObject *self, PyObject *const *args, Py_ssize_t count,
@@ -86,6 +99,8 @@ int client_set_item(PyObject *self, PyObject *key, PyObject *value);
 /* change.c */
 PyObject *client_incr(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		      PyObject *names);
+/* BRINE_DISABLE=1: counted, and forgotten. 0 or -1. */
+int client_count_nothing(int64_t initial, int64_t delta, int64_t *ret_value);
 PyObject *client_touch(PyObject *self, PyObject *const *args, Py_ssize_t count,
 		       PyObject *names);
 PyObject *client_delete(PyObject *self, PyObject *key);
@@ -107,6 +122,8 @@ PyObject *client_ping(PyObject *self, PyObject *unused);
 PyObject *client_where(PyObject *self, PyObject *unused);
 PyObject *client_stats(PyObject *self, PyObject *unused);
 PyObject *client_counts(PyObject *self, PyObject *unused);
+/* What _stats() returns. */
+PyObject *client_stats_list(const struct brine_value *text);
 
 /* turn.c */
 PyObject *client_turn(PyObject *self, PyObject *const *args, Py_ssize_t count);

@@ -91,8 +91,8 @@ client_look(struct client *self, PyObject *key, struct brine_meta *ret_meta,
 	return get_one(self, &reading, ret_value);
 }
 
-static PyObject *
-make_entry(PyObject *value, const struct brine_meta *meta)
+PyObject *
+client_entry_tuple(PyObject *value, const struct brine_meta *meta)
 {
 	return Py_BuildValue(
 		"(OKKKKKKKII)", value, (unsigned long long)meta->version,
@@ -118,7 +118,7 @@ client_entry(PyObject *object, PyObject *args)
 	found = get_one(self, &reading, &value);
 	if (found <= 0)
 		return value_or(found, NULL, NULL);
-	entry = make_entry(value, &meta);
+	entry = client_entry_tuple(value, &meta);
 	Py_DECREF(value);
 	return entry;
 }

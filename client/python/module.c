@@ -1,6 +1,7 @@
 /* module.c - the extension module _brine: its types and what it owns per interpreter. */
 #include "client/python/state.h"
 
+#include <stddef.h>
 #include <sys/random.h>
 
 #include "client/python/client.h"
@@ -40,14 +41,33 @@ static PyMethodDef methods[] = {
 	{ NULL, NULL, 0, NULL },
 };
 
-static PyTypeObject *
-add_type(PyObject *module, PyType_Spec *spec)
-{
-	PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+/* Where the state keeps each type. */
+static const struct {
+	size_t at;
+	PyType_Spec *spec;
+} types[] = {
+	{ offsetof(struct state, async_client_type), &async_client_spec },
+	{ offsetof(struct state, client_type), &client_spec },
+	{ offsetof(struct state, key_type), &key_spec },
+	{ offsetof(struct state, request_type), &request_spec },
+	{ offsetof(struct state, scan_type), &scan_spec },
+	{ offsetof(struct state, turn_type), &turn_spec },
+	{ offsetof(struct state, value_type), &value_spec },
+	{ offsetof(struct state, wire_type), &wire_spec },
+};
+#define TYPES (sizeof(types) / sizeof(types[0]))
 
-	if (type && PyModule_AddType(module, (PyTypeObject *)type) < 0)
-		Py_CLEAR(type);
-	return (PyTypeObject *)type;
+static PyObject **
+type_at(struct state *state, size_t i)
+{
+	return (PyObject **)((char *)state + types[i].at);
+}
+
+static int
+add_type(PyObject *module, PyObject **ret_type, PyType_Spec *spec)
+{
+	*ret_type = PyType_FromModuleAndSpec(module, spec, NULL);
+	return *ret_type ? PyModule_AddType(module, (PyTypeObject *)*ret_type) : -1;
 }
 
 /* Two interpreters must not come upon the same holder ids. */
@@ -67,13 +87,11 @@ module_exec(PyObject *module)
 {
 	struct state *state = PyModule_GetState(module);
 
-	state->client_type = add_type(module, &client_spec);
-	state->scan_type = add_type(module, &scan_spec);
-	state->turn_type = add_type(module, &turn_spec);
-	state->value_type = add_type(module, &value_spec);
-	state->key_type = add_type(module, &key_spec);
-	if (!state->client_type || !state->scan_type || !state->turn_type ||
-	    !state->value_type || !state->key_type)
+	for (size_t i = 0; i < TYPES; i++)
+		if (add_type(module, type_at(state, i), types[i].spec) < 0)
+			return -1;
+	state->set_result = PyUnicode_InternFromString("set_result");
+	if (!state->set_result)
 		return -1;
 	if (PyModule_AddStringConstant(module, "version", brine_version()) < 0)
 		return -1;
@@ -85,11 +103,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 {
 	struct state *state = PyModule_GetState(module);
 
-	Py_VISIT(state->client_type);
-	Py_VISIT(state->scan_type);
-	Py_VISIT(state->turn_type);
-	Py_VISIT(state->value_type);
-	Py_VISIT(state->key_type);
+	for (size_t i = 0; i < TYPES; i++)
+		Py_VISIT(*type_at(state, i));
 	Py_VISIT(state->encode_other);
 	return 0;
 }
@@ -99,11 +114,9 @@ module_clear(PyObject *module)
 {
 	struct state *state = PyModule_GetState(module);
 
-	Py_CLEAR(state->client_type);
-	Py_CLEAR(state->scan_type);
-	Py_CLEAR(state->turn_type);
-	Py_CLEAR(state->value_type);
-	Py_CLEAR(state->key_type);
+	for (size_t i = 0; i < TYPES; i++)
+		Py_CLEAR(*type_at(state, i));
+	Py_CLEAR(state->set_result);
 	Py_CLEAR(state->encode_other);
 	return 0;
 }

@@ -14,8 +14,6 @@ struct writing {
 	unsigned char tags[BRINE_TAGS_SIZE];
 };
 
-#define TERMS 5
-
 /* Given in seconds. 0 or -1. */
 static int
 read_cost(PyObject *given, uint64_t *ret_cost_us)
@@ -66,21 +64,26 @@ put_one(struct client *self, struct writing *writing)
 	return result >= 0;
 }
 
-/* What all that store take alike, in the order of given: ttl, stale, tags, ack, cost. 0 or -1. */
-static int
-read_terms(struct client *self, PyObject *const given[TERMS], struct writing *ret_writing)
+int
+client_terms(struct client *self, PyObject *const given[TERMS],
+	     struct brine_put_options *ret_options, unsigned char tags[BRINE_TAGS_SIZE])
 {
-	struct brine_put_options *options = &ret_writing->options;
-
-	if (client_ttl(self, given[0], &options->ttl_ms) < 0 ||
-	    client_ms(self, given[1], "stale", &options->stale_ms) < 0 ||
-	    client_ack(given[3], &options->ack) < 0 ||
-	    read_cost(given[4], &options->cost_us) < 0)
+	if (client_ttl(self, given[0], &ret_options->ttl_ms) < 0 ||
+	    client_ms(self, given[1], "stale", &ret_options->stale_ms) < 0 ||
+	    client_ack(given[3], &ret_options->ack) < 0 ||
+	    read_cost(given[4], &ret_options->cost_us) < 0)
 		return -1;
 	if (!given[2])
 		return 0;
-	options->tags = ret_writing->tags;
-	return tags_encode(given[2], ret_writing->tags, &options->tags_len);
+	ret_options->tags = tags;
+	return tags_encode(given[2], tags, &ret_options->tags_len);
+}
+
+/* The same for a put of here. */
+static int
+read_terms(struct client *self, PyObject *const given[TERMS], struct writing *ret_writing)
+{
+	return client_terms(self, given, &ret_writing->options, ret_writing->tags);
 }
 
 /* A method that takes (key, value, and the terms). 1, 0 or -1 as put_one(). */

@@ -8,18 +8,23 @@
 #include <Python.h>
 
 struct state {
+	PyTypeObject *async_client_type;
 	PyTypeObject *client_type;
 	PyTypeObject *key_type;
+	PyTypeObject *request_type;
 	PyTypeObject *scan_type;
 	PyTypeObject *turn_type;
 	PyTypeObject *value_type;
+	PyTypeObject *wire_type;
 	PyObject *encode_other; /* of brine._structure; NULL: not asked for yet */
+	PyObject *set_result;   /* the name */
 	uint64_t holder_base, holder_count; /* of the holder ids that turn.c makes */
 };
 
 /* Of one of the types above, or of a class derived from it. Borrowed from the type. */
 struct state *state_of(PyTypeObject *type);
 
-extern PyType_Spec client_spec, key_spec, scan_spec, turn_spec, value_spec;
+extern PyType_Spec async_client_spec, client_spec, key_spec, request_spec, scan_spec,
+	turn_spec, value_spec, wire_spec;
 
 #endif

@@ -1,41 +1,22 @@
 /* turn.c - one computes, the others wait: the type Turn, which is a caller's turn to compute what is missing.
  *
  * A Turn that was granted a lease keeps the lane on which it was, because the lease lives as long as its connection;
- * computations inside it, in its thread, ask over the same lane. All of one outermost computation, its threads
- * and forked children included, have one holder id, by which the daemon knows a circle. */
+ * computations inside it, in its thread, ask over the same lane. One that was granted to who awaited it, in an event
+ * loop, has no lane: it makes Requests. All of one outermost computation, its threads, tasks and forked
+ * children included, have one holder id, by which the daemon knows a circle. */
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "client/python/client.h"
+#include "client/python/request.h"
 #include "client/python/state.h"
+#include "client/python/turn.h"
 
 /* A stored value that cannot be loaded is asked for again without it, so often. */
 #define LOADS_MAX 4
 
-struct turn {
-	PyObject ob_base;
-	struct client *client;  /* owned, and so the next two; NULL once it is over */
-	struct turn *outer;     /* inside whose computation it is; NULL: none */
-	PyObject *key;          /* encoded */
-	struct turn *outermost; /* owned; NULL: it is this one */
-	struct lane *lane;      /* with a lease; else NULL */
-	pid_t pid;              /* whose turn it is: not a forked child's */
-	uint64_t holder;
-	unsigned char token[BRINE_TOKEN_SIZE];
-	bool over;
-	/* Of an outermost one: a page that forked children see, 1 once it is over; NULL: it never forked. */
-	unsigned char *over_shared;
-};
-
 #define SHARED_SIZE 4096
-
-static struct turn *
-turn_of(PyObject *self)
-{
-	return (struct turn *)self;
-}
 
 /* ---- who computes */
 
@@ -62,8 +43,8 @@ new_holder(struct state *state)
 }
 
 /* What was started inside a computation and outlived it is on its own. */
-static struct turn *
-still_running(struct state *state, PyObject *object)
+struct turn *
+turn_running(struct state *state, PyObject *object)
 {
 	struct turn *turn, *outermost;
 
@@ -74,6 +55,12 @@ still_running(struct state *state, PyObject *object)
 	if (outermost->over || (outermost->over_shared && *outermost->over_shared))
 		return NULL;
 	return turn;
+}
+
+uint64_t
+turn_holder_id(struct state *state, const struct turn *inherited)
+{
+	return inherited ? inherited->holder : new_holder(state);
 }
 
 /* The lane on which this thread holds a lease already, or any. */
@@ -93,8 +80,8 @@ take_lane(struct client *self, struct turn *inherited)
 
 /* ---- its beginning */
 
-static PyObject *
-turn_new(struct client *self, const struct key *key, struct turn *inherited,
+PyObject *
+turn_new(struct client *self, const void *key, size_t key_len, struct turn *inherited,
 	 uint64_t holder)
 {
 	PyObject *object = PyType_GenericAlloc(self->state->turn_type, 0);
@@ -102,7 +89,7 @@ turn_new(struct client *self, const struct key *key, struct turn *inherited,
 
 	if (!object)
 		return NULL;
-	turn->key = PyBytes_FromStringAndSize(key->data, (Py_ssize_t)key->len);
+	turn->key = PyBytes_FromStringAndSize(key, (Py_ssize_t)key_len);
 	if (!turn->key) {
 		Py_DECREF(object);
 		return NULL;
@@ -120,12 +107,14 @@ turn_new(struct client *self, const struct key *key, struct turn *inherited,
 	return object;
 }
 
-static void
+void
 turn_grant(struct turn *turn, struct lane *lane,
 	   const unsigned char token[BRINE_TOKEN_SIZE])
 {
-	lane_pin(lane);
+	if (lane)
+		lane_pin(lane);
 	turn->lane = lane;
+	turn->leased = true;
 	memcpy(turn->token, token, BRINE_TOKEN_SIZE);
 }
 
@@ -166,7 +155,8 @@ ask(struct asking *asking, PyObject **ret)
 		return client_load(self, uid, asking->object, &value, ret);
 	}
 	brine_value_release(&value); /* a stale one, which this caller refreshes */
-	turn = turn_new(self, &asking->key, asking->inherited, asking->options.holder);
+	turn = turn_new(self, asking->key.data, asking->key.len, asking->inherited,
+			asking->options.holder);
 	if (result >= 0) {
 		if (lease.state == BRINE_LEASE_GRANTED && turn)
 			turn_grant(turn_of(turn), lane, lease.token);
@@ -207,22 +197,20 @@ client_turn(PyObject *object, PyObject *const *args, Py_ssize_t count)
 	    (count == 6 && read_u64(args[5], &options->not_version) < 0))
 		return NULL;
 	options->stale_ok = args[4] == Py_True;
-	asking.inherited = still_running(asking.client->state, args[1]);
-	options->holder = asking.inherited ? asking.inherited->holder
-					   : new_holder(asking.client->state);
+	asking.inherited = turn_running(asking.client->state, args[1]);
+	options->holder = turn_holder_id(asking.client->state, asking.inherited);
 	for (int i = 0; i < LOADS_MAX && result == 0; i++)
 		result = ask(&asking, &answer);
 	/* Somebody stores again and again what does not load here. */
 	if (result == 0)
-		answer = turn_new(asking.client, &asking.key, asking.inherited,
-				  options->holder);
+		answer = turn_new(asking.client, asking.key.data, asking.key.len,
+				  asking.inherited, options->holder);
 	return result < 0 ? NULL : answer;
 }
 
 /* ---- its end */
 
-/* Gives back what it has. The lease, if it has one, is over, or another process's. */
-static void
+void
 turn_end(struct turn *turn)
 {
 	struct client *client = turn->client;
@@ -234,6 +222,7 @@ turn_end(struct turn *turn)
 	if (turn->lane)
 		lanes_unpin(&client->lanes, turn->lane);
 	turn->lane = NULL;
+	turn->leased = false;
 	turn->client = NULL;
 	turn->outer = NULL;
 	Py_CLEAR(turn->key);
@@ -241,17 +230,10 @@ turn_end(struct turn *turn)
 	Py_XDECREF((PyObject *)client);
 }
 
-/* A forked child computes on, but the lease is its parent's. */
-static bool
-turn_holds(const struct turn *turn)
-{
-	return turn->lane && turn->pid == getpid();
-}
-
 static struct lane *
 turn_lane(struct turn *turn)
 {
-	if (turn_holds(turn) && lane_take_again(turn->lane))
+	if (turn->lane && turn_holds(turn) && lane_take_again(turn->lane))
 		return turn->lane;
 	return take_lane(turn->client, turn->outer);
 }
@@ -265,7 +247,7 @@ turn_give_up(struct turn *turn, enum brine_give_up why)
 
 	if (turn->over)
 		Py_RETURN_NONE;
-	lane = turn_holds(turn) ? turn_lane(turn) : NULL;
+	lane = turn->lane && turn_holds(turn) ? turn_lane(turn) : NULL;
 	if (lane) {
 		PyBytes_AsStringAndSize(turn->key, &key, &len);
 		lane_wait(lane);
@@ -338,7 +320,7 @@ turn_publish(PyObject *self, PyObject *args)
 	if (!PyArg_ParseTuple(args, "OKOKS:publish", &value, &cost_us, &ttl, &stale_ms,
 			      &tags))
 		return NULL;
-	if (turn->over || (turn->lane && !turn_holds(turn))) {
+	if (turn->over || (turn->leased && !turn_holds(turn))) {
 		turn_end(turn);
 		Py_RETURN_TRUE;
 	}
@@ -355,6 +337,15 @@ turn_publish(PyObject *self, PyObject *args)
 	if (kept > 0)
 		turn_end(turn);
 	return kept < 0 ? NULL : PyBool_FromLong(kept);
+}
+
+static PyObject *
+turn_over(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	if (!turn_of(self)->over)
+		turn_end(turn_of(self));
+	Py_RETURN_NONE;
 }
 
 /* Right before a fork: the child is to learn when the outermost computation is over. Without memory it takes
@@ -402,7 +393,7 @@ turn_dealloc(PyObject *self)
 	PyObject *error_type, *error, *trace;
 
 	if (!turn->over && turn->client) {
-		if (turn_holds(turn) && lanes_drop(turn->lane))
+		if (turn->lane && turn_holds(turn) && lanes_drop(turn->lane))
 			turn->lane = NULL;
 		PyErr_Fetch(&error_type, &error, &trace);
 		Py_XDECREF(turn_give_up(turn, BRINE_FAILED));
@@ -422,6 +413,13 @@ static PyMethodDef methods[] = {
 	{ "cannot_keep", turn_cannot_keep, METH_NOARGS,
 	  "cannot_keep(): all who wait compute for themselves" },
 	{ "share", turn_share, METH_NOARGS, "share(): before a fork" },
+	{ "publishing", turn_publishing, METH_VARARGS,
+	  "publishing(value, cost_us, ttl, stale_ms, tags): the Request that stores it, or None" },
+	{ "giving_up", turn_giving_up, METH_O,
+	  "giving_up(may_be_kept): the Request that says so, or None. True: the next one computes; False: all who wait do" },
+	{ "resuming", turn_resuming, METH_NOARGS,
+	  "resuming(): on a new connection: the Request that takes the lease up, or None" },
+	{ "end", turn_over, METH_NOARGS, "end(): the computation is over" },
 	{ NULL, NULL, 0, NULL },
 };
 

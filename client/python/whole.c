@@ -118,8 +118,8 @@ client_where(PyObject *object, PyObject *unused)
 	return PyUnicode_DecodeFSDefault(place);
 }
 
-static PyObject *
-stats_list(const struct brine_value *text)
+PyObject *
+client_stats_list(const struct brine_value *text)
 {
 	PyObject *list = PyList_New(0), *item;
 	struct brine_stat stat;
@@ -157,7 +157,7 @@ client_stats(PyObject *object, PyObject *unused)
 		return PyList_New(0);
 	}
 	lanes_give(&self->lanes, lane);
-	list = stats_list(text);
+	list = client_stats_list(text);
 	brine_value_release(&text);
 	return list;
 }

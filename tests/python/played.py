@@ -31,6 +31,7 @@ class PlayedDaemon:
         self.requests = []  # (command name, fields)
         self.errors = {}  # command name: error number to answer with
         self.stop_at = None  # a command name: close instead of answering it
+        self.stops = {}  # the same, by command name: so many times
         self.hold = {}  # command name: an Event to wait for before the answer
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
@@ -77,6 +78,9 @@ class PlayedDaemon:
                 if command in self.hold:
                     self.hold[command].wait(60)
                 if command == self.stop_at:
+                    break
+                if self.stops.get(command):
+                    self.stops[command] -= 1
                     break
                 peer.send(self._reply(command, frame))
         except (OSError, EOFError):

@@ -23,6 +23,13 @@ def test_the_python_examples_are_true(daemon, monkeypatch, document):
     assert result.attempted >= 5 and result.failed == 0, "".join(told)
 
 
+def test_the_asyncio_example_of_the_readme_prints_what_it_stored(daemon, monkeypatch, capsys):
+    monkeypatch.setenv("BRINE_SOCKET", str(daemon.socket))
+    block = next(block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "asyncio" in block)
+    exec(block, {})
+    assert capsys.readouterr().out == "{'hello': 'world'} None ['greeting']\n"
+
+
 def test_the_memoize_example_of_the_readme_computes_once(daemon, monkeypatch):
     monkeypatch.setenv("BRINE_SOCKET", str(daemon.socket))
     block = next(block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "memoize" in block)

@@ -10,7 +10,9 @@
 Everything is stored by `brined`, this user's own daemon, which the first call starts.
 """
 
+import importlib as _importlib
 import sys as _sys
+import types as _types
 
 # Before anything that an older Python fails to load, with an error that names no reason.
 if _sys.version_info < (3, 11):
@@ -24,6 +26,14 @@ from ._errors import BrineError, BrineWarning, Conflict, Refused, Unavailable, U
 from ._keys import EncodedKey
 from ._miss import MISS
 from ._registry import register_key
+
+
+
+def __getattr__(name: str) -> _types.ModuleType:
+    if name != "aio":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _importlib.import_module(".aio", __name__)  # with asyncio, which not everybody wants to wait for
+
 
 # Tracebacks name what a program writes into its except clause.
 for _kind in (Entry, BrineError, BrineWarning, Conflict, Refused, Unavailable, Unpicklable):

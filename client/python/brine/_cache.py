@@ -145,7 +145,7 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
         """Stores what the mapping, or the pairs, and the named arguments hold, as set_many does."""
         if others:
             (other,) = others
-            self.set_many(other if hasattr(other, "items") else _Pairs(other))
+            self.set_many(other if hasattr(other, "items") else Pairs(other))
         if named:
             self.set_many(named)
 
@@ -238,13 +238,9 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
     def stats(self) -> Stats:
         """Counters by scope and name: the daemon's under "", those of your namespaces under their names, and
         under "client" what this object counted. Printed, and in a notebook, it is a table of the namespaces."""
-        from ._stats import Stats  # with what draws the table
+        from ._stats import stats_of  # with what draws the table
 
-        scopes = Stats()
-        for scope, name, value in self._stats():
-            scopes.setdefault(scope, {})[name] = _number(value)
-        scopes["client"] = dict(self._counts())
-        return scopes
+        return stats_of(self._stats(), self._counts())
 
     def __enter__(self: _Self) -> _Self:
         return self
@@ -256,7 +252,7 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
         return f"<brine.Cache {self.namespace!r}>"
 
 
-class _Pairs:
+class Pairs:
     """Pairs, as set_many takes them, of keys that a dict need not tell apart."""
 
     def __init__(self, pairs: Iterable[tuple[Any, Any]]) -> None:
@@ -264,14 +260,3 @@ class _Pairs:
 
     def items(self) -> list[tuple[Any, Any]]:
         return [(key, value) for key, value in self.pairs]
-
-
-def _number(text: str) -> int | float | str:
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return text

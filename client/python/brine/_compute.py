@@ -83,7 +83,7 @@ def not_kept(about: object, name: str) -> Callable[[BaseException | None], None]
     return told
 
 
-def _told(factory: Callable[[], Any]) -> Callable[[BaseException | None], None]:
+def told_of(factory: Callable[[], Any]) -> Callable[[BaseException | None], None]:
     # The code, because each call may come with a lambda of its own.
     code = getattr(factory, "__code__", None)
     name = getattr(factory, "__qualname__", type(factory).__qualname__)
@@ -94,17 +94,22 @@ _UNTOLD = (..., None, None, (), None)
 _PLAIN = Terms(*_UNTOLD)
 
 
+def terms_of(given: tuple[Any, ...]) -> Terms:
+    """given: as Terms takes them."""
+    return _PLAIN if given == _UNTOLD else Terms(*given)
+
+
 def get_or_set(cache: Cache, key: Key, factory: Callable[[], Any], given: tuple[Any, ...]) -> Any:
     """given: as Terms takes them."""
-    terms = _PLAIN if given == _UNTOLD else Terms(*given)
+    terms = terms_of(given)
     try:
         answer = cache._turn(key, current.get(), terms.wait_ms, terms.lease_ms, terms.stale_ms > 0)
     except BrineError as error:
-        _told(factory)(error)
+        told_of(factory)(error)
         return factory()
     if type(answer) is not Turn:
         return answer
-    return compute(answer, terms, _told(factory), factory, (), {})
+    return compute(answer, terms, told_of(factory), factory, (), {})
 
 
 # ---- who belongs to a computation

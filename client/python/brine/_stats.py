@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from html import escape
 from typing import Union
 
@@ -85,3 +85,23 @@ class Stats(dict[str, dict[str, Figure]]):
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self._rows())
         notes = "".join(f"<div>{escape(note)}</div>" for note in self._notes())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+
+
+def stats_of(lines: Iterable[tuple[str, str, str]], counts: dict[str, int]) -> Stats:
+    """Of the daemon's lines: scope, name, value; and of what a Cache counted."""
+    scopes = Stats()
+    for scope, name, value in lines:
+        scopes.setdefault(scope, {})[name] = _number(value)
+    scopes["client"] = dict(counts)
+    return scopes
+
+
+def _number(text: str) -> Figure:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
