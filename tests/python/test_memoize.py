@@ -311,7 +311,7 @@ def test_comments_blanks_and_decorators_are_no_code(folder, run_python, source):
 
 @pytest.mark.parametrize("source", [
     PLAIN.replace("+ 1", "+ 2"), PLAIN.replace("f(x)", "f(x, z=1)"), PLAIN.replace("return y", "return x"),
-    PLAIN.replace("    return y", "    if y:\n        pass\n    return y"), PLAIN.replace("return y", "return 'y'")])
+    PLAIN.replace("    y =", "    'A docstring, which some programs read.'\n    y ="), PLAIN.replace("    return y", "    if y:\n        pass\n    return y"), PLAIN.replace("return y", "return 'y'")])
 def test_changed_code_is_another_key(folder, run_python, source):
     assert key_of(folder, run_python, PLAIN) != key_of(folder, run_python, source)
 
@@ -341,6 +341,25 @@ def test_functions_without_source_are_told_by_their_bytecode(played_cache):
     assert make("def f(x): return x + 1") != make("def f(x): return x + 2")
     assert make("def f(x): return [i for i in (1, 2)]") != make("def f(x): return [i + 1 for i in (1, 2)]")
     assert make("def f(x): return x, (1, (2, ...))") != make("def f(x): return x, (1, (3, ...))")
+
+
+def test_changed_back_it_finds_its_old_results(folder, run_python, daemon):
+    def run(source):
+        (folder / "mod.py").write_text("import brine\ncache = brine.Cache()\n" + source)
+        return run_python("import mod\nprint(mod.f(1), mod.f.cache_info().hits)", BRINE_SOCKET=str(daemon.socket)).out
+
+    assert [run(source) for source in (PLAIN, PLAIN, PLAIN.replace("+ 1", "+ 2"), PLAIN)] == ["2 0\n", "2 1\n", "3 0\n", "2 1\n"]
+
+
+def test_a_function_of_a_long_name_has_a_key_that_names_it(played_cache):
+    def function(x):
+        return x
+
+    function.__qualname__ = "n" * 2000
+    encoded = played_cache.memoize()(function).cache_key("x" * 500).encoded
+    function.__qualname__ = "n" * 2001
+    assert len(encoded) < 1024 and encoded != played_cache.memoize()(function).cache_key("x" * 500).encoded
+    assert b"n" * 200 in encoded and brine.EncodedKey(encoded).function.startswith(f"{__name__}:nnn")
 
 
 def test_two_lambdas_of_one_line_are_two_functions(played_cache):

@@ -154,6 +154,16 @@ def test_changed_code_of_what_deps_names_is_a_new_key(folder, run_python, deps, 
     assert key("  # a comment") == before
 
 
+@pytest.mark.parametrize("deps", ["helpers", "helpers.Helper", "helpers.helper"])
+def test_a_dependency_whose_file_changed_since_it_was_loaded_counts_by_its_bytecode(folder, run_python, deps):
+    def key(loaded, later):
+        (folder / "helpers.py").write_text(HELPERS.format(loaded))
+        return run_python(f"import brine, pathlib, helpers\npathlib.Path(helpers.__file__).write_text({HELPERS.format(later)!r})\n"
+                          + DEPENDENT.format(deps=deps), BRINE_DISABLE="1").out
+
+    assert key("", " + 1") == key("", " + 2") != key(" + 1", " + 2")
+
+
 def test_a_module_with_a_version_counts_by_it(folder, run_python):
     def key(version, code):
         (folder / "helpers.py").write_text(f"__version__ = {version!r}\n{code}")
@@ -167,7 +177,7 @@ def test_a_module_with_a_version_counts_by_it(folder, run_python):
     ({"key": 3}, "key=3: a function"), ({"key": helper, "ignore": ["x"]}, "leave out what ignore= names"),
     ({"condition": True}, "condition=True: a function"), ({"validate": "x"}, "validate='x': a function"),
     ({"deps": "LIMIT"}, r"such as deps=\['LIMIT'\]"), ({"deps": helper}, "a list"), ({"deps": [object()]}, "deps: .*type object"),
-    ({"deps": [int]}, "deps: class int has no source.*name its methods"), ({"deps": [sys]}, "deps: module sys has neither"),
+    ({"deps": [int]}, "deps: int has no code.*name a value instead"), ({"deps": [sys]}, "deps: sys has no code"),
     ({"version": object()}, "type object"), ({"tags": 3}, "tags=3: a list of names"), ({"ttl": "soon"}, "ttl='soon'"), ({"stale": 0}, "stale=0")])
 def test_a_mistake_raises_where_the_function_is_decorated(cache, options, way):
     with pytest.raises((TypeError, ValueError), match=way):
@@ -423,9 +433,10 @@ def test_a_bound_method_and_a_partial_are_functions_of_what_they_are_bound_to(ca
     assert cache.memoize()(functools.partial(add, 1)).__name__ == "add"
 
 
-@pytest.mark.parametrize("bound", [functools.partial(helper, object()), Account(object()).__init__])
-def test_what_is_bound_to_something_without_content_is_told_when_it_is_decorated(cache, bound):
-    with pytest.raises(TypeError, match="type object.*__brine_key__"):
+@pytest.mark.parametrize("bound, named", [(functools.partial(helper, object()), "helper is bound to argument 1"), (functools.partial(helper, x=object()), "argument 'x'"),
+                                          (Account(object()).__init__, "Account.__init__ is bound to self"), (functools.partial(Account(object()).__init__, 1), "self")])
+def test_what_is_bound_to_something_without_content_is_told_when_it_is_decorated(cache, bound, named):
+    with pytest.raises(TypeError, match=named + ", which is no part of a key.*type object.*__brine_key__"):
         cache.memoize()(bound)
 
 

@@ -18,7 +18,7 @@ import threading
 import tokenize
 import types
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ._brine import encode_run, encode_structure
@@ -26,6 +26,7 @@ from ._cache import LOADED
 from ._structure import encode_length, encode_name, module_name
 
 DIGEST = 16
+_TICK = 0.01  # seconds by which the times of files lag behind the clock
 _LAYOUT = {tokenize.INDENT: "\1", tokenize.DEDENT: "\2", tokenize.NEWLINE: "\n"}
 _IGNORED = (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER)
 
@@ -62,19 +63,25 @@ def _significant(source: str) -> list[str]:
     return tokens
 
 
+def _may_have_changed(file: str | None) -> bool:
+    """Since it was loaded."""
+    try:
+        return file is not None and os.stat(file).st_ctime >= LOADED - _TICK
+    except OSError:
+        return False  # a notebook's cell or a zip file: linecache has its lines
+
+
 def _source_of(code: types.CodeType) -> list[str] | None:
     """None where the source cannot be had, or may not be that of this code."""
-    try:
-        if os.stat(code.co_filename).st_ctime >= LOADED:
-            return None
-    except OSError:
-        pass  # a notebook's cell or a zip file: linecache has its lines
+    if _may_have_changed(code.co_filename):
+        return None
     try:
         tokens = _significant(textwrap.dedent(inspect.getsource(code)))
     except (OSError, TypeError, SyntaxError, IndentationError, tokenize.TokenError, IndexError):
         return None
     # A lambda's line may hold two of them; a made-up file name may lead anywhere.
-    return tokens if tokens[:2] == ["def", code.co_name] else None
+    begin = tokens[1:3] if tokens[:1] == ["async"] else tokens[:2]
+    return tokens if begin == ["def", code.co_name] else None
 
 
 def _digest(*parts: bytes) -> bytes:
@@ -167,51 +174,80 @@ def encode_function(value: types.FunctionType) -> bytes:
 # ---- what a memoized function is
 
 
-def _source_text(source: str, what: str) -> bytes:
+def _whole_source(value: type | types.ModuleType) -> bytes | None:
+    """The tokens of a class or module, digested. None: as in _source_of."""
     try:
-        return encode_run("\0".join(_significant(source)).encode("utf-8", "surrogatepass"))
-    except (SyntaxError, tokenize.TokenError) as error:
-        raise TypeError(f"deps: the source of {what} cannot be read: {error}") from None
+        if _may_have_changed(inspect.getsourcefile(value)):
+            return None
+        tokens = _significant(textwrap.dedent(inspect.getsource(value)))
+    except (OSError, TypeError, SyntaxError, IndentationError, tokenize.TokenError):
+        return None
+    return b"S" + _digest("\0".join(tokens).encode("utf-8", "surrogatepass"))
 
 
-def _class_source(cls: type) -> bytes:
-    try:
-        source = textwrap.dedent(inspect.getsource(cls))
-    except (OSError, TypeError):
-        raise TypeError(f"deps: class {cls.__qualname__} has no source to compare; name its methods instead") from None
-    return b"y" + encode_name(cls) + _source_text(source, cls.__qualname__)
+def _functions_of(value: type | types.ModuleType) -> Iterator[tuple[str, types.FunctionType]]:
+    module = value.__name__ if isinstance(value, types.ModuleType) else value.__module__
+    for name, member in sorted(vars(value).items()):
+        member = getattr(member, "fget", member) if isinstance(member, property) else getattr(member, "__func__", member)
+        if isinstance(member, types.FunctionType) and member.__module__ == module:
+            yield name, member
+        elif isinstance(member, type) and member is not value and member.__module__ == module and isinstance(value, types.ModuleType):
+            yield from ((f"{name}.{inner}", function) for inner, function in _functions_of(member))
 
 
-def _module_version(module: types.ModuleType) -> bytes:
-    version = getattr(module, "__version__", None)
-    if isinstance(version, str):
-        return b"v" + encode_structure(module.__name__, version)
-    try:
-        source = inspect.getsource(module)
-    except (OSError, TypeError):
-        raise TypeError(f"deps: module {module.__name__} has neither a __version__ nor a source to compare; name what "
-                        "you use of it instead") from None
-    return b"w" + encode_structure(module.__name__) + _source_text(source, module.__name__)
+def _whole_code(value: type | types.ModuleType) -> bytes:
+    """The source of a class or module, or the bytecode of the functions in it."""
+    source = _whole_source(value)
+    if source is not None:
+        return source
+    functions = [encode_structure(name) + _code_digest(function.__code__) for name, function in _functions_of(value)]
+    if not functions:
+        raise TypeError(f"deps: {value.__name__} has no code written in Python to compare; name a value instead, such as its "
+                        "version")
+    return b"F" + b"".join(functions)
 
 
 def _dependency(value: Any) -> bytes:
     """Here the code of classes and modules counts, not their names alone."""
     if isinstance(value, type):
-        return _class_source(value)
+        return b"y" + encode_name(value) + _whole_code(value)
     if isinstance(value, types.ModuleType):
-        return _module_version(value)
-    return encode_structure(value)
+        version = getattr(value, "__version__", None)
+        known = encode_structure(version) if isinstance(version, str) else _whole_code(value)
+        return b"v" + encode_structure(value.__name__) + known
+    try:
+        return encode_structure(value)
+    except TypeError as error:
+        raise TypeError(f"deps: {error}") from None
+
+
+def _bound_to(function: Any) -> Iterator[tuple[str, Any]]:
+    """What a partial or a bound method brings along, by name."""
+    while not isinstance(function, types.FunctionType):
+        if isinstance(function, types.MethodType):
+            yield "self", function.__self__
+            function = function.__func__
+        else:
+            yield from ((f"argument {at + 1}", value) for at, value in enumerate(function.args))
+            yield from ((f"argument {name!r}", value) for name, value in function.keywords.items())
+            function = function.func
+
+
+def _itself(function: Callable[..., Any], inner: types.FunctionType) -> bytes:
+    if isinstance(function, types.FunctionType):
+        return b"L" + _code_and_cells(function)  # its defaults are arguments
+    for name, value in _bound_to(function):
+        try:
+            encode_structure(value)
+        except TypeError as error:
+            raise TypeError(f"{inner.__qualname__} is bound to {name}, which is no part of a key: {error}") from None
+    return encode_structure(function)
 
 
 def callable_digest(function: Callable[..., Any], deps: Iterable[Any], *more: Any) -> bytes:
     """What tells the versions of a memoized function apart. deps: names and objects. TypeError: it closes over
-    something, or is bound to something, that has no key; or a dependency has none."""
-    if isinstance(function, types.FunctionType):
-        itself = b"L" + _code_and_cells(function)  # its defaults are arguments
-    else:
-        itself = encode_structure(function)
-    try:
-        others = [_dependency(value) for value in deps]
-    except TypeError as error:
-        raise TypeError(str(error) if str(error).startswith("deps") else f"deps: {error}") from None
-    return _digest(itself, encode_length(len(others)), *others, encode_structure(*more))
+    something, or is bound to something, that has no key, and its name; or a dependency has none."""
+    inner = inner_function(function)
+    assert inner is not None
+    others = [_dependency(value) for value in deps]
+    return _digest(_itself(function, inner), encode_length(len(others)), *others, encode_structure(*more))
