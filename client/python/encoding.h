@@ -10,6 +10,7 @@
 struct encoding {
 	unsigned char *bytes;
 	size_t len, room;
+	unsigned depth; /* of what is being encoded, counted by who encodes it */
 };
 
 /* Makes room for so many more bytes. 0, or -1 and an exception: too long, no memory. */

@@ -152,17 +152,24 @@ add_item(struct encoding *encoding, PyObject *item)
 	return 0;
 }
 
+/* Tuples in tuples. The interpreter's limit is no bound for the stack: programs raise it. */
+#define DEPTH_MAX 500
+
 static int
 add_tuple(struct encoding *encoding, PyObject *object)
 {
 	Py_ssize_t count = PyTuple_Size(object);
 	int result = encoding_add_tagged(encoding, BRINE_KEY_TUPLE, NULL, 0);
 
-	if (Py_EnterRecursiveCall(" in a key"))
+	if (encoding->depth == DEPTH_MAX) {
+		PyErr_Format(PyExc_RecursionError,
+			     "tuples in a key may be nested %d deep at most", DEPTH_MAX);
 		return -1;
+	}
+	encoding->depth++;
 	for (Py_ssize_t i = 0; i < count && result == 0; i++)
 		result = add_item(encoding, PyTuple_GetItem(object, i));
-	Py_LeaveRecursiveCall();
+	encoding->depth--;
 	return result;
 }
 
@@ -211,7 +218,7 @@ add_object(struct encoding *encoding, PyObject *object)
 static int
 encode_built(PyObject *object, struct key *ret_key)
 {
-	struct encoding encoding = { NULL, 0, 0 };
+	struct encoding encoding = { 0 };
 	int result = add_object(&encoding, object);
 
 	if (result == 0) {
