@@ -55,7 +55,7 @@ def daemon(folder):
 
 @pytest.fixture
 def cache(daemon):
-    with brine.Cache(socket=daemon.socket) as cache:
+    with brine.Cache(socket=daemon.socket, timeout=harness.DEADLINE) as cache:
         yield cache
 
 
@@ -68,7 +68,7 @@ def played(folder):
 
 @pytest.fixture
 def played_cache(played):
-    with brine.Cache(socket=played.path) as cache:
+    with brine.Cache(socket=played.path, timeout=harness.DEADLINE) as cache:
         yield cache
 
 

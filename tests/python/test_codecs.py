@@ -54,7 +54,7 @@ def same(value, other):
 
 
 def opened(played, codec, **more):
-    return brine.Cache(socket=played.path, codec=codec, **more)
+    return brine.Cache(socket=played.path, codec=codec, timeout=DEADLINE, **more)
 
 
 # ---- what comes back
@@ -184,7 +184,7 @@ WAYS = {
 @pytest.mark.parametrize("codec", [name for name in INSTALLED if name not in ("pickle", "bytes")])
 def test_a_pickle_of_the_own_user_is_not_loaded_by_a_cache_of_another_codec(daemon, codec, way):
     Bomb.exploded = 0
-    cache = brine.Cache(socket=daemon.socket, codec=codec)
+    cache = brine.Cache(socket=daemon.socket, codec=codec, timeout=DEADLINE)
     key = cache.memoize(computed).cache_key(21)
     brine.Cache(socket=daemon.socket)[key] = Bomb()
     with pytest.warns(brine.BrineWarning, match=f'stored as pickle is a miss for a Cache.codec="{codec}".'):
@@ -271,7 +271,7 @@ def test_the_cache_of_a_codec_pickles_with_it(played):
 
 @pytest.mark.parametrize("codec", INSTALLED)
 def test_the_command_line_calls_a_codec_by_the_same_name(daemon, codec):
-    cache = brine.Cache(socket=daemon.socket, codec=codec)
+    cache = brine.Cache(socket=daemon.socket, codec=codec, timeout=DEADLINE)
     values = [b"bytes", "text", 7] + ([[1]] if codec != "bytes" else [])
     for value in values:
         cache["key"] = value

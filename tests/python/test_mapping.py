@@ -6,7 +6,8 @@ import os
 import brine
 import pytest
 from brine import _brine
-from crew import Crew, until
+from crew import Crew
+from harness import DEADLINE
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -19,7 +20,7 @@ keys = st.one_of(texts, st.binary(max_size=2), st.integers(-2, 2), st.tuples(tex
 
 def test_a_cache_is_a_mutable_mapping_that_is_always_true_and_equals_itself_alone(daemon, cache):
     assert isinstance(cache, collections.abc.MutableMapping)
-    other = brine.Cache(socket=daemon.socket)
+    other = brine.Cache(socket=daemon.socket, timeout=DEADLINE)
     assert bool(cache) and cache == cache and cache != other and not cache == {} and len({cache, other}) == 2
     cache["a"] = 1
     assert len(cache) == 1 == len(cache.keys()) == len(cache.items()) and bool(cache)
@@ -113,7 +114,7 @@ def test_of_many_who_popitem_each_gets_another(daemon, cache):
     cache.set_many({number: number for number in range(40)})
 
     def work(_):
-        own, got = brine.Cache(socket=daemon.socket), []
+        own, got = brine.Cache(socket=daemon.socket, timeout=DEADLINE), []
         while True:
             try:
                 got.append(own.popitem())
@@ -125,7 +126,7 @@ def test_of_many_who_popitem_each_gets_another(daemon, cache):
 
 
 def test_of_many_who_setdefault_one_stores_and_all_get_its_value(daemon, cache):
-    results = Crew(8, lambda number: brine.Cache(socket=daemon.socket).setdefault("key", [number])).results()
+    results = Crew(8, lambda number: brine.Cache(socket=daemon.socket, timeout=DEADLINE).setdefault("key", [number])).results()
     assert len({tuple(result) for result in results}) == 1 and cache["key"] == results[0]
 
 
@@ -195,7 +196,7 @@ def test_what_was_acknowledged_by_the_disk_survives_a_kill(daemon, cache):
     assert cache.add("three", 3, ack="disk") and cache.cas("three", 4, cache.entry("three").version, ack="disk")
     daemon.kill()
     daemon.start()
-    assert brine.Cache(socket=daemon.socket).get_many(["one", "two", "three"]) == {"one": [1], "two": 2, "three": 4}
+    assert brine.Cache(socket=daemon.socket, timeout=DEADLINE).get_many(["one", "two", "three"]) == {"one": [1], "two": 2, "three": 4}
 
 
 @pytest.mark.parametrize("terms, kind", [
