@@ -363,6 +363,13 @@ wire_get_leaving(PyObject *object, void *unused)
 }
 
 static PyObject *
+wire_get_answered(PyObject *object, void *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(wire_of(object)->answers > 0);
+}
+
+static PyObject *
 wire_get_outstanding(PyObject *object, void *unused)
 {
 	(void)unused;
@@ -429,6 +436,8 @@ static PyMethodDef methods[] = {
 static PyGetSetDef attributes[] = {
 	{ "connected", wire_get_connected, NULL, "Can requests be sent?", NULL },
 	{ "leaving", wire_get_leaving, NULL, "Did the daemon say that it leaves?", NULL },
+	{ "answered", wire_get_answered, NULL,
+	  "Was a request answered on this connection?", NULL },
 	{ "outstanding", wire_get_outstanding, NULL,
 	  "Requests without an answer, those that park not counted.", NULL },
 	{ "message", wire_get_message, NULL, "Of connect()'s last error.", NULL },

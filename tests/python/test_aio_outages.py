@@ -159,6 +159,30 @@ def test_a_silent_daemon_costs_one_timeout_and_then_nothing_for_a_while(played):
     gate.set()
 
 
+def test_of_all_who_ask_a_daemon_that_hangs_one_waits_and_the_pauses_grow(played):
+    gate = played.hold["GET"] = threading.Event()
+    played.plant(b"key", b"v")
+
+    async def work():
+        cache = opened(played, timeout=0.2)
+        assert await cache.get("key") is None
+        link = link_of(cache)
+        for silences in (1, 2, 3):
+            assert 0 < link._retry_at - link._loop.time() <= 2 ** (silences - 1) and link._silences == silences
+            link._retry_at, asked = 0.0, played.count("GET")
+            calls = [asyncio.create_task(cache.get("key", number)) for number in range(10)]
+            many = asyncio.create_task(cache.get_many(["key", "other"]))
+            await asyncio.wait(calls[1:] + [many])
+            assert link.connected and not calls[0].done() and many.result() == {}
+            assert [await call for call in calls] == list(range(10)) and played.count("GET") == asked + 1
+        gate.set()
+        link._retry_at = 0.0
+        assert await cache.get("key") == b"v" == await cache.get("key") and link._silences == 0 and not link.wanted
+        await cache.close()
+    silent(work)
+    gate.set()
+
+
 def test_what_was_answered_while_the_loop_was_held_up_is_no_silence(played):
     async def work():
         async with opened(played, timeout=0.02, on_error="raise") as cache:

@@ -24,11 +24,13 @@ _SHUTTING_DOWN: Final = -1
 _BUSY: Final = -4
 _UNSUPPORTED: Final = -33
 _UNREACHABLE: Final = -128
+_TIMED_OUT: Final = -129
 _CUT_OFF: Final = -130
 _DISABLED: Final = -135
 
-# After a failure to connect, calls fail at once for so long.
+# After a failure to connect, or a silence, calls fail at once for so long; after each silence more twice as long.
 _RETRY: Final = 1.0
+_RETRY_MAX: Final = 16.0
 # How long the successor of a daemon that leaves is waited for, whatever the timeout, and in which steps.
 _SUCCESSOR_MAX: Final = 10.0
 _SUCCESSOR_STEP: Final = 0.005
@@ -52,6 +54,8 @@ class Link(_brine.Wire):
         self._patience = 1.0 if timeout == inf else timeout
         self._retry_at = self._successor_until = 0.0
         self._refusal = (_UNREACHABLE, "")
+        self._silences = 0  # in a row
+        self._probing = False  # after one: the first call asks whether it is over, and no other
         self._seeking: asyncio.Task[None] | None = None
         self._off = asyncio.Event()  # there is no connection
         self._off.set()
@@ -137,16 +141,18 @@ class Link(_brine.Wire):
     async def _later(self, request: Request) -> asyncio.Future[None] | None:
         """Returns when sending it is worth another try, or with its future."""
         if not self.connected:
-            await self._connect_for(request)
-        elif self.leaving:
+            return await self._connect_for(request)
+        if self._probing:
+            request.fail(*self._refusal)
+            return None
+        if self.leaving:
             await self._off.wait()
-        else:
-            return await self._wait_in_line(request)
-        return None
+            return None
+        return await self._wait_in_line(request)
 
     async def _wait_in_line(self, request: Request) -> asyncio.Future[None] | None:
         self._in_line += 1
-        self.wanted = True
+        self._want()
         try:
             async with self._line:
                 while True:
@@ -159,7 +165,11 @@ class Link(_brine.Wire):
 
     def _left_line(self) -> None:
         self._in_line -= 1
-        self.wanted = self._in_line > 0
+        self._want()
+
+    def _want(self) -> None:
+        """Who comes now stands in line, or is told of a silence: ask() has a future for those who do not."""
+        self.wanted = self._in_line > 0 or self._probing
 
     async def _answer(self) -> None:
         """Returns when something was answered. Of the first in line."""
@@ -169,7 +179,7 @@ class Link(_brine.Wire):
     async def drain(self) -> None:
         """Returns when nothing is outstanding but what waits for a computation."""
         self._in_line += 1
-        self.wanted = True
+        self._want()
         try:
             async with self._line:
                 while self.outstanding:
@@ -197,29 +207,32 @@ class Link(_brine.Wire):
 
     def _pause(self, result: int, message: str) -> None:
         """Every call gets this answer for a while, without trying."""
-        self._retry_at = self._loop.time() + _RETRY
+        self._retry_at = self._loop.time() + min(_RETRY * 2 ** self._silences, _RETRY_MAX)
         self._refusal = (result, message)
+        if result == _TIMED_OUT:
+            self._silences += 1
 
-    async def _connect_for(self, request: Request) -> None:
-        """Makes a connection, or fails the request."""
+    async def _connect_for(self, request: Request) -> asyncio.Future[None] | None:
+        """Makes a connection, or fails the request. Returns its future where it asks alone."""
         if self._seeking is None:
             if self._loop.time() < self._retry_at:
                 request.fail(*self._refusal)
-                return
+                return None
             result = self.connect(False)
             if result == 0:
                 self._attach()
-                return
+                return self.ask(request, True) if self._probing else None
             if result == _DISABLED:  # ask() answers
-                return
+                return None
             if result != _BUSY and not self._awaits_successor():
                 self._pause(result, self.message)
                 request.fail(*self._refusal)
-                return
+                return None
             self._seeking = self._loop.create_task(self._seek(result))
         await asyncio.wait([self._seeking])
         if not self.connected and self._loop.time() < self._retry_at:
             request.fail(*self._refusal)
+        return None
 
     async def _seek(self, result: int) -> None:
         """Where that takes longer: a daemon is to be started, is busy, or has a successor that is on its way."""
@@ -243,6 +256,8 @@ class Link(_brine.Wire):
         self._loop.add_reader(self.attach(), self.readable)
         self._off.clear()
         self._retry_at = 0.0
+        self._probing = self._silences > 0
+        self._want()
         for turn in self._held:
             request = turn.resuming()
             if request is not None:
@@ -267,6 +282,12 @@ class Link(_brine.Wire):
             self._loop.remove_writer(fd)
 
     def _room(self) -> None:
+        if self._probing and self.answered:
+            self._probing, self._silences = False, 0
+            self._want()
+        self._tell_line()
+
+    def _tell_line(self) -> None:
         if self._next is not None and not self._next.done():
             self._next.set_result(None)
 
@@ -283,7 +304,9 @@ class Link(_brine.Wire):
         if result not in (_CUT_OFF, _UNREACHABLE) and not (result == _SHUTTING_DOWN and self._awaits_successor()):
             self._pause(result, message)
         self._off.set()
-        self._room()
+        self._probing = False
+        self._want()
+        self._tell_line()
 
     # ---- the end
 

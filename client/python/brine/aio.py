@@ -372,7 +372,7 @@ class Cache(Handle, _brine.AsyncClient):
         link = self._link()
         try:
             for request in requests:
-                if not link.post(request):
+                if link.wanted or not link.post(request):
                     await link.insist(request)
             for request in requests:
                 future = link.wait(request)
