@@ -52,6 +52,8 @@ struct target {
 	uint32_t uid;
 	struct slice namespace;
 	struct slice key;
+	enum right
+		right; /* in a shared namespace: what the request needs, which is asked again after it waited */
 };
 
 enum answer_kind {
@@ -115,13 +117,16 @@ enum {
 void cache_keep(struct keeper *keeper);
 void cache_let_go(struct keeper *keeper);
 
-/* Who waits for an answer that comes later. */
+/* Who waits for an answer that comes later. Each of these may be NULL. */
 struct asker {
 	/* It waits for somebody to compute from now on (cache_peer_waiting()), and has waited for
 	 * something of ours before. */
 	void (*in_line)(void *arg);
 	/* Is nobody there any more who could hear of it? Then a change that was not decided yet is not made. */
 	bool (*gone)(void *arg);
+	/* What may it do in this shared namespace? A reload may have changed that while the request waited, and it is
+	 * carried out with the rights of then. */
+	enum right (*may)(void *arg, struct slice namespace);
 };
 
 /* Where it goes. arg must stay valid until then. */
@@ -335,9 +340,9 @@ int cache_scan(struct cache *cache, const struct target *target, struct slice pr
  * their own, and of the shared namespaces that they may read, and nothing in them depends on what others do elsewhere. */
 struct stats_reader {
 	uint32_t uid;
-	bool admin;
-	/* Of shared namespaces; asked until the answer is given. NULL: none. */
-	enum right (*may)(void *arg, struct slice namespace);
+	/* Both are asked when the figures are read, which may be later. NULL: it is none; it may nothing. */
+	bool (*admin)(void *arg);
+	enum right (*may)(void *arg, struct slice namespace); /* of shared namespaces */
 	void *arg;
 };
 /* Lines of `scope TAB name TAB value LF`. */

@@ -72,7 +72,7 @@ static bool
 check_shared(struct call *call)
 {
 	struct slice name = call->target.namespace;
-	enum right right = RIGHT_NONE, needed = right_needed(call);
+	enum right right = RIGHT_NONE, needed = call->target.right;
 	char text[MESSAGE_TEXT_MAX];
 
 	if (!name_valid(slice((const char *)name.data + 1, name.len - 1)) ||
@@ -106,6 +106,7 @@ call_check_namespace(struct call *call)
 	const struct message *message = &call->message;
 
 	call->target.uid = call->session->uid;
+	call->target.right = right_needed(call);
 	call->target.key = slice(NULL, 0); /* SCAN and FLUSH have none */
 	call->target.namespace = message_has(message, FIELD_NAMESPACE)
 					 ? message->namespace

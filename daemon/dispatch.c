@@ -219,7 +219,7 @@ do_stats(struct call *call)
 	struct session *session = call->session;
 	/* The session is there until it was answered. */
 	const struct stats_reader reader = { .uid = session->uid,
-					     .admin = session_admin(session),
+					     .admin = session_admin,
 					     .may = session_may,
 					     .arg = session };
 

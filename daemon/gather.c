@@ -221,13 +221,24 @@ on_answer(void *arg, uint32_t entry, const struct answer *answer)
 	release(gather);
 }
 
+static enum right
+may(void *arg, struct slice namespace)
+{
+	const struct gather *gather = arg;
+
+	return session_may(gather->session, namespace);
+}
+
+static const struct asker asker = { .may = may };
+
 struct later
 gather_later(struct gather *gather, size_t entry)
 {
 	gather->open++;
 	return (struct later){ .answered = on_answer,
 			       .arg = gather,
-			       .id = (uint32_t)entry };
+			       .id = (uint32_t)entry,
+			       .asker = &asker };
 }
 
 void

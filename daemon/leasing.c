@@ -151,7 +151,7 @@ park(struct cache *cache, struct op *op)
 		op_unpark(cache, parked);
 		return false;
 	}
-	if (op->waited && op->later.asker)
+	if (op->waited && op->later.asker && op->later.asker->in_line)
 		op->later.asker->in_line(op->later.arg);
 	op->namespace->waits++;
 	return true;

@@ -274,6 +274,12 @@ say_scope(const struct namespace *namespace, bool with_uid,
 			 namespace->name);
 }
 
+static bool
+is_admin(const struct stats_reader *reader)
+{
+	return reader->admin && reader->admin(reader->arg);
+}
+
 static void
 say_namespace(struct cache *cache, struct text *text, const struct namespace *namespace,
 	      const struct stats_reader *reader)
@@ -311,9 +317,9 @@ say_namespace(struct cache *cache, struct text *text, const struct namespace *na
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		say(text, "%s\t%s\t%" PRIu64 "\n", scope, lines[i].name, lines[i].value);
 	/* How long its own took a client can tell by itself; those of others tell what goes on elsewhere. */
-	if (reader->admin || namespace->uid == reader->uid)
+	if (is_admin(reader) || namespace->uid == reader->uid)
 		say_latency(text, scope, "get", &namespace->gets);
-	if (reader->admin)
+	if (is_admin(reader))
 		say(text, "%s\tcharged_bytes\t%" PRIu64 "\n", scope,
 		    usage_figure(&usage->leaf_bytes) * factor / 1000 +
 			    usage_figure(&usage->chunk_pages) * PAGE_SIZE_BYTES);
@@ -322,7 +328,7 @@ say_namespace(struct cache *cache, struct text *text, const struct namespace *na
 static bool
 may_see(const struct stats_reader *reader, const struct namespace *namespace)
 {
-	if (reader->admin || namespace->uid == reader->uid)
+	if (is_admin(reader) || namespace->uid == reader->uid)
 		return true;
 	return namespace->uid == NAMESPACE_SHARED && reader->may &&
 	       reader->may(reader->arg, slice(namespace->name, namespace->name_len)) >=
@@ -337,7 +343,7 @@ op_stats(struct cache *cache, struct op *op, struct answer *ret_answer)
 
 	if (!text.bytes)
 		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
-	if (reader->admin)
+	if (is_admin(reader))
 		say_daemon(cache, &text);
 	else
 		say_own(cache, &text, &op->list.target);

@@ -168,7 +168,36 @@ abandoned(const struct op *op)
 {
 	const struct later *later = &op->later;
 
-	return changes(op) && later->asker && later->asker->gone(later->arg);
+	return changes(op) && later->asker && later->asker->gone &&
+	       later->asker->gone(later->arg);
+}
+
+/* A reload took the right away while it waited. */
+static bool
+barred(struct op *op)
+{
+	const struct asker *asker = op->later.asker;
+	enum right needed;
+
+	if (!op->namespace || op->namespace->uid != NAMESPACE_SHARED || !asker ||
+	    !asker->may)
+		return false;
+	needed = op->kind == OP_BUNDLE ? RIGHT_WRITE : op_target(op)->right;
+	return asker->may(op->later.arg,
+			  slice(op->namespace->name, op->namespace->name_len)) < needed;
+}
+
+/* Is it not to be carried out any more? Then it is answered and gone. */
+static bool
+void_now(struct cache *cache, struct parked *parked)
+{
+	enum error error = abandoned(&parked->op) ? ERROR_ABORTED
+			   : barred(&parked->op)  ? ERROR_FORBIDDEN
+						  : ERROR_NONE;
+
+	if (error)
+		op_fail(cache, parked, error);
+	return error;
 }
 
 void
@@ -180,10 +209,8 @@ op_job_done(struct cache *cache, struct parked *parked)
 	enum find_result where;
 	int done;
 
-	if (abandoned(op)) {
-		op_fail(cache, parked, ERROR_ABORTED);
+	if (void_now(cache, parked))
 		return;
-	}
 	if (op->kind == OP_SCAN) {
 		op_give_page(cache, parked);
 		return;
@@ -203,10 +230,8 @@ op_resume(struct cache *cache, struct parked *parked)
 	struct answer answer;
 	int done = CACHE_NOW;
 
-	if (abandoned(&parked->op)) {
-		op_fail(cache, parked, ERROR_ABORTED);
+	if (void_now(cache, parked))
 		return;
-	}
 	if (parked->op.kind == OP_ANSWER) {
 		answer = parked->op.answer;
 		/* The receiver's from now on. */

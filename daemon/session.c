@@ -152,6 +152,7 @@ in_line(void *arg)
 static const struct asker asker = {
 	.in_line = in_line,
 	.gone = gone,
+	.may = session_may,
 };
 
 struct later
@@ -219,12 +220,24 @@ session_declaration(struct session *session, struct slice name, enum right *ret_
 }
 
 enum right
-session_may(void *session, struct slice namespace)
+session_may(void *arg, struct slice namespace)
 {
+	struct session *session = arg;
 	enum right right = RIGHT_NONE;
 
-	session_declaration(session, namespace, &right);
+	/* Its groups are not known any more. */
+	if (!session_gone(session))
+		session_declaration(session, namespace, &right);
 	return right;
+}
+
+bool
+session_admin(void *arg)
+{
+	const struct session *session = arg;
+
+	return session->uid == 0 || session->uid == session->all->own_uid ||
+	       (!session_gone(session) && session->standing.in_admin_group);
 }
 
 static void

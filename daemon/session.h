@@ -116,21 +116,14 @@ session_outstanding(const struct session *session)
 	return session->references - !session_gone(session);
 }
 
-/* May it see and change more than its own? */
-static inline bool
-session_admin(const struct session *session)
-{
-	return session->uid == 0 || session->uid == session->all->own_uid ||
-	       session->standing.in_admin_group;
-}
-
 /* The declaration of a shared namespace, NULL if there is none; and what the client may do there. */
 const struct conf_namespace *session_declaration(struct session *session,
 						 struct slice name,
 						 enum right *ret_right);
 
-/* The same for the cache, which asks with the session as arg. */
+/* The same for the cache, which asks with the session as arg; and may it see and change more than its own? */
 enum right session_may(void *session, struct slice namespace);
+bool session_admin(void *session);
 
 /* The configuration is another one, and the cache has it: each client has the rights that it gives from now on. */
 void sessions_review(struct sessions *all);

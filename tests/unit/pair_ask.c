@@ -23,8 +23,9 @@ key_of(unsigned key, char text[static KEY_MAX + 1])
 struct target
 pair_target(unsigned space, unsigned key, char text[static KEY_MAX + 1])
 {
-	return (struct target){ model_uid(space), slice_text(model_space_name(space)),
-				key_of(key, text) };
+	return (struct target){ .uid = model_uid(space),
+				.namespace = slice_text(model_space_name(space)),
+				.key = key_of(key, text) };
 }
 
 static struct slice

@@ -15,8 +15,9 @@ void
 pair_scan(struct pair *pair, unsigned space, unsigned limit)
 {
 	struct flight flight = { .bytes = NULL };
-	struct target target = { model_uid(space), slice_text(model_space_name(space)),
-				 slice("", 0) };
+	struct target target = { .uid = model_uid(space),
+				 .namespace = slice_text(model_space_name(space)),
+				 .key = slice("", 0) };
 	bool seen[MODEL_KEYS] = { false };
 	uint8_t cursor[MESSAGE_CURSOR_MAX];
 	size_t cursor_len = 0;

@@ -4,6 +4,8 @@
 #include "tests/unit/fake/cache.c"
 #include "tests/unit/fake/peer.h"
 
+#include "proto/batch.h"
+
 /* A world with one greeted client. */
 struct fixture {
 	struct world world;
@@ -431,10 +433,60 @@ answers_that_come_later_are_each_requests_own(void **state)
 	close_fixture(&fixture);
 }
 
+static void
+check_asker(void)
+{
+	assert_non_null(fake.last_later.asker);
+	assert_int_equal(
+		fake.last_later.asker->may(fake.last_later.arg, slice_text("/models")),
+		RIGHT_READ);
+	fake.last_later = (struct later){ 0 };
+}
+
+/* The cache asks what it may do by then. */
+static void
+whatever_is_answered_later_knows_the_rights_of_its_client(void **state)
+{
+	static struct conf conf;
+	struct fixture fixture;
+	struct message message = peer_key("k"), none = { 0 };
+	uint8_t body[64];
+	size_t len;
+	char text[] = "[namespace /models]\nreaders = 1000\nwriters = 1\n";
+	FILE *stream = fmemopen(text, strlen(text), "r");
+	struct conf_error error;
+
+	(void)state;
+	conf_defaults(&conf);
+	assert_int_equal(conf_read_stream(&conf, stream, "test", &error), 0);
+	fclose(stream);
+	open_fixture(&fixture);
+	fixture.world.sessions.conf = &conf;
+	fake.hold_answers = true;
+	peer_ask(&fixture.world, &fixture.peer, COMMAND_GET, "k");
+	ask(&fixture, COMMAND_PING, &none, FRAME_NONE, "");
+	check_asker();
+	peer_request(&fixture.world, &fixture.peer, COMMAND_SCAN, &none, FRAME_NONE, NULL,
+		     0);
+	ask(&fixture, COMMAND_PING, &none, FRAME_NONE, "");
+	check_asker();
+	len = message_encode(&message, body + BATCH_HEAD, sizeof(body) - BATCH_HEAD);
+	batch_write_head(body, COMMAND_GET, len, 0);
+	peer_request(&fixture.world, &fixture.peer, COMMAND_BATCH, &none, FRAME_LAST,
+		     (const char *)body, BATCH_HEAD + len);
+	ask(&fixture, COMMAND_PING, &none, FRAME_NONE, "");
+	check_asker();
+	assert_int_equal(fake_answer(fixture.world.sessions.cache), 3);
+	fixture.world.sessions.conf = NULL;
+	close_fixture(&fixture);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			whatever_is_answered_later_knows_the_rights_of_its_client),
 		cmocka_unit_test(a_put_carries_every_field_to_the_cache),
 		cmocka_unit_test(a_get_carries_every_field_to_the_cache),
 		cmocka_unit_test(meta_tells_everything_but_the_value),

@@ -15,7 +15,9 @@ open_with_at_most(struct engine *engine, unsigned namespaces)
 static struct target
 target_in(const char *name, const char *key)
 {
-	return (struct target){ 1000, slice_text(name), slice_text(key) };
+	return (struct target){ .uid = 1000,
+				.namespace = slice_text(name),
+				.key = slice_text(key) };
 }
 
 static enum answer_kind

@@ -47,7 +47,9 @@ a_get_that_is_parked_keeps_copies_of_what_it_borrowed(void **state)
 	(void)state;
 
 	engine_open(&engine);
-	op.get.target = (struct target){ 1000, slice_text(name), slice_text(key) };
+	op.get.target = (struct target){ .uid = 1000,
+					 .namespace = slice_text(name),
+					 .key = slice_text(key) };
 	parked = op_park(engine.cache, &op);
 	memset(key, 'x', 5);
 	memset(name, 'x', 7);

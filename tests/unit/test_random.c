@@ -156,8 +156,9 @@ target_of(unsigned space, unsigned key, char text[static 1100])
 	/* Every seventh key is as long as a key can be. */
 	int len = snprintf(text, 1100, "key-%0*u", key % 7 == 0 ? 1019 : 3, key);
 
-	return (struct target){ spaces[space].uid, slice_text(spaces[space].name),
-				slice(text, (size_t)len) };
+	return (struct target){ .uid = spaces[space].uid,
+				.namespace = slice_text(spaces[space].name),
+				.key = slice(text, (size_t)len) };
 }
 
 static bool
@@ -587,8 +588,9 @@ static void
 flush(struct run *run)
 {
 	unsigned space = (unsigned)dice(run, SPACES);
-	struct target target = { spaces[space].uid, slice_text(spaces[space].name),
-				 slice("", 0) };
+	struct target target = { .uid = spaces[space].uid,
+				 .namespace = slice_text(spaces[space].name),
+				 .key = slice("", 0) };
 	enum ack ack = (enum ack)dice(run, 3);
 
 	settle(run);
@@ -615,8 +617,9 @@ invalidate(struct run *run)
 {
 	unsigned space = (unsigned)dice(run, SPACES);
 	unsigned tags = 1u << dice(run, TAGS) | 1u << dice(run, TAGS);
-	struct target target = { spaces[space].uid, slice_text(spaces[space].name),
-				 slice("", 0) };
+	struct target target = { .uid = spaces[space].uid,
+				 .namespace = slice_text(spaces[space].name),
+				 .key = slice("", 0) };
 	enum ack ack = (enum ack)dice(run, 3);
 
 	if (concerns(run, space, tags))
@@ -640,8 +643,9 @@ static void
 scan(struct run *run)
 {
 	unsigned space = (unsigned)dice(run, SPACES), limit = 1 + (unsigned)dice(run, 60);
-	struct target target = { spaces[space].uid, slice_text(spaces[space].name),
-				 slice("", 0) };
+	struct target target = { .uid = spaces[space].uid,
+				 .namespace = slice_text(spaces[space].name),
+				 .key = slice("", 0) };
 	bool seen[KEYS] = { false };
 	struct slice cursor = slice("", 0);
 	uint8_t kept[MESSAGE_CURSOR_MAX];

@@ -213,9 +213,15 @@ static void
 other_namespaces_and_untagged_objects_are_left_alone(void **state)
 {
 	struct engine engine;
-	struct target other = { 1000, slice_text("other"), slice_text("a") };
-	struct target stranger = { 1001, slice_text("default"), slice_text("a") };
-	struct target nowhere = { 1002, slice_text("default"), slice_text("") };
+	struct target other = { .uid = 1000,
+				.namespace = slice_text("other"),
+				.key = slice_text("a") };
+	struct target stranger = { .uid = 1001,
+				   .namespace = slice_text("default"),
+				   .key = slice_text("a") };
+	struct target nowhere = { .uid = 1002,
+				  .namespace = slice_text("default"),
+				  .key = slice_text("") };
 	struct get get = { .max_age_ms = TTL_NEVER };
 	struct put put = { .ttl_ms = TTL_NEVER };
 	struct tags tags;
@@ -638,7 +644,9 @@ static void
 more_stamps_than_objects_are_replaced_by_one_for_all(void **state)
 {
 	struct engine engine;
-	struct target other = { 1000, slice_text("other"), slice_text("") };
+	struct target other = { .uid = 1000,
+				.namespace = slice_text("other"),
+				.key = slice_text("") };
 	struct target target = engine_target("");
 	struct put put = { .ttl_ms = TTL_NEVER };
 	struct peer *peer;

@@ -33,7 +33,9 @@ target_of(uint32_t uid, const char *name, unsigned number)
 	static char key[16];
 
 	snprintf(key, sizeof(key), "%u", number);
-	return (struct target){ uid, slice_text(name), slice_text(key) };
+	return (struct target){ .uid = uid,
+				.namespace = slice_text(name),
+				.key = slice_text(key) };
 }
 
 static enum answer_kind

@@ -341,6 +341,7 @@ give(struct cache *cache, const struct answer *answer, const struct later *later
 {
 	struct held *held;
 
+	fake.last_later = *later;
 	if (!fake.hold_answers) {
 		*ret_answer = *answer;
 		return CACHE_NOW;
@@ -784,7 +785,7 @@ cache_stats(struct cache *cache, const struct stats_reader *reader,
 {
 	struct answer answer = { .kind = ANSWER_DONE };
 
-	fake.last_everybody = reader->admin;
+	fake.last_everybody = reader->admin && reader->admin(reader->arg);
 	answer.value = slice_text("web\tobjects\t12\n");
 	return give(cache, &answer, later, ret_answer);
 }

@@ -8,6 +8,7 @@
 #include "daemon/cache.h"
 
 struct fake {
+	struct later last_later;
 	bool hold_answers; /* everything is answered later, by fake_answer() */
 	bool hold_parts;   /* parts of downloads come later, by fake_answer() */
 	bool reserve;      /* cache_admits_awaited() says yes all the same */
