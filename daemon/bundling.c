@@ -183,6 +183,7 @@ op_run_bundle(struct cache *cache, struct op *op, struct answer *ret_answer)
 {
 	size_t entry = 0;
 	bool cold = false, disk = op->bundle->ack == ACK_DISK;
+	uint32_t uid = op->bundle->uid;
 	enum error refused = judge_all(cache, op, &entry, &cold);
 	struct change *first;
 
@@ -198,7 +199,7 @@ op_run_bundle(struct cache *cache, struct op *op, struct answer *ret_answer)
 	accept_all(cache, op, first);
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE, .bundle = op->bundle };
 	op->bundle = NULL;
-	return op_acknowledge(cache, op, disk, ret_answer);
+	return core_acknowledge(cache, uid, &op->later, disk, ret_answer);
 }
 
 size_t

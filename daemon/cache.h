@@ -50,10 +50,10 @@ struct cache_config {
  * the right; key is a valid encoding: the caller checks. */
 struct target {
 	uint32_t uid;
+	enum right
+		right; /* in a shared namespace: what it takes, asked again after a wait */
 	struct slice namespace;
 	struct slice key;
-	enum right
-		right; /* in a shared namespace: what the request needs, which is asked again after it waited */
 };
 
 enum answer_kind {
@@ -328,7 +328,8 @@ int cache_flush(struct cache *cache, const struct target *target, enum ack ack,
  * checks them. target.key is not used. */
 int cache_invalidate(struct cache *cache, const struct target *target, struct slice tags,
 		     enum ack ack, const struct later *later, struct answer *ret_answer);
-int cache_sync(struct cache *cache, const struct later *later, struct answer *ret_answer);
+int cache_sync(struct cache *cache, uint32_t uid, const struct later *later,
+	       struct answer *ret_answer);
 
 /* One page of at most limit keys that start with prefix. answer.value has the entries as PROTOCOL.md
  * lays them out. A cursor that the cache did not give out is ERROR_BAD_REQUEST. */

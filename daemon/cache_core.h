@@ -12,7 +12,7 @@
 #include "daemon/recency.h"
 #include "daemon/writer.h"
 
-/* Requests that wait for a reader or a commit. */
+/* Requests that wait for a reader or a commit; a uid has at most half of what others leave of them. */
 #define PARKED_MAX 16384
 /* Values above this are streamed; up to it they are read whole, on the loop if they are hot. */
 #define WHOLE_MAX READER_WHOLE_MAX
@@ -30,13 +30,14 @@
  * fill. */
 #define REVOKES_PENDING_TIMES 2
 
-/* What one uid has of the cache, all its payers together. */
+/* What one uid has of the cache, all its connections together. */
 struct account {
 	struct account *next;
 	uint32_t uid;
 	bool privileged; /* root's, or the daemon's own: may have all there is */
-	size_t payers;   /* all of them */
-	size_t busy;     /* those with bytes */
+	size_t holders;  /* payers, and requests that wait */
+	size_t parked;   /* requests that wait, but for those that stand in line */
+	size_t busy;     /* payers with bytes */
 	size_t bytes;
 	uint64_t uploading; /* bytes that came of values which are not whole yet */
 	size_t gathering;   /* memory of those that are no part of the disk's yet */
@@ -87,13 +88,17 @@ struct op {
 			unsigned limit;
 			struct stats_reader reader; /* OP_STATS */
 		} list;
-		struct answer answer; /* OP_ANSWER alone: it has no target */
+		struct {
+			struct answer answer; /* OP_ANSWER alone: it has no target */
+			uint32_t asker_uid;
+		};
 	};
 	struct slice value;    /* OP_PUT; borrowed */
 	struct upload *upload; /* OP_PUBLISH; owned */
 	struct bundle *bundle; /* OP_BUNDLE; owned */
 	struct later later;
-	bool waited; /* parked once already */
+	bool waited;  /* parked once already */
+	bool in_line; /* parked until somebody has computed, or was told of it */
 	bool warm;   /* a reader has touched what it is about: no need to ask one again */
 	bool measured;          /* unless what it takes is somebody else's time */
 	uint32_t began_us;      /* CLOCK_MONOTONIC, modulo 2^32: 71 minutes */
@@ -133,6 +138,7 @@ enum find_result {
  * large as what the op borrowed. */
 struct parked {
 	struct op op;
+	struct account *account; /* whose request it is */
 	struct parked *next;
 	uint64_t number;        /* the commit of this change is waited for */
 	struct read_job *job;   /* NULL unless a reader is asked; owned */
@@ -201,6 +207,7 @@ struct cache {
 	struct parked *waits_first; /* by number */
 	struct parked *waits_last;
 	size_t parked;
+	size_t in_line; /* of these, those that wait for somebody to compute: they have bounds of their own */
 	struct read_job *jobs_first; /* outstanding, oldest first */
 	struct read_job *jobs_last;
 	struct download *downloads;
@@ -261,9 +268,9 @@ void core_forget_job(struct cache *cache, struct read_job *job);
 void core_settled(void *arg, struct change *change);
 void core_look_at_clock(struct cache *cache);
 
-/* Do so many requests wait that no other may? Asked before something is accepted, since what is accepted
+/* Do so many requests wait that none of this uid may? Asked before something is accepted, since what is accepted
  * can not be refused any more. */
-bool core_crowded(const struct cache *cache);
+bool core_crowded(const struct cache *cache, uint32_t uid);
 /* Does so much wait for the disk that not even what takes nothing but its own room may be added? */
 bool core_stuffed(const struct cache *cache);
 /* Is everything that was accepted on the disk? */
@@ -308,6 +315,9 @@ answer_give(const struct later *later, const struct answer *answer)
 {
 	later->answered(later->arg, later->id, answer);
 }
+
+/* Whose request it is. */
+uint32_t op_uid(const struct op *op);
 
 /* The target stands at the same place in all of an op's forms but OP_ANSWER. */
 static inline struct target *
@@ -356,6 +366,12 @@ known_writer(const struct record *record, uint64_t started, uint32_t own_uid)
 
 /* ---- payer.c ---- */
 
+/* One more who holds the uid's account, and one less: the last frees it. NULL: no memory. */
+struct account *account_join(struct cache *cache, uint32_t uid);
+void account_leave(struct cache *cache, struct account *account);
+/* NULL: nobody holds it, and it has nothing. */
+const struct account *account_find(const struct cache *cache, uint32_t uid);
+
 struct payer *payer_hold(struct payer *payer);
 /* So many bytes of its changes wait for the disk, more, or less. */
 void payer_charge(struct payer *payer, size_t bytes);
@@ -387,6 +403,8 @@ struct change *core_make_change(const struct op *op, enum change_kind kind,
 struct parked *op_park(struct cache *cache, const struct op *op);
 /* The job of a parked op that is to ask a reader, made anew; NULL when there is no memory. */
 struct read_job *op_job(struct parked *parked, enum read_kind kind);
+/* It waits for somebody to compute. */
+void op_stand_in_line(struct cache *cache, struct parked *parked);
 /* Frees it, and gives up the upload that it may still have. */
 void op_unpark(struct cache *cache, struct parked *parked);
 /* Parks the op until everything accepted so far is on the disk, or until a reader has looked. Return
@@ -396,8 +414,8 @@ int op_wait_for_reader(struct cache *cache, struct op *op, bool value_wanted,
 		       struct answer *ret_answer);
 /* Parks a bundle until a reader has touched all that it depends on. */
 int op_wait_for_warmth(struct cache *cache, struct op *op, struct answer *ret_answer);
-/* Waits until everything accepted so far is on the disk, then gives the answer. */
-int op_answer_later(struct cache *cache, const struct later *later,
+/* Waits until everything accepted so far is on the disk, then gives the uid its answer. */
+int op_answer_later(struct cache *cache, uint32_t uid, const struct later *later,
 		    struct answer *answer);
 
 /* ---- bundling.c ---- */
@@ -457,8 +475,8 @@ int op_decide(struct cache *cache, struct op *op, struct found *found,
 	      struct answer *ret_answer);
 /* The answer, now or when the disk has what it is about: if it was asked to wait, or if the disk cannot keep
  * up. */
-int core_acknowledge(struct cache *cache, const struct later *later, bool disk,
-		     struct answer *ret_answer);
+int core_acknowledge(struct cache *cache, uint32_t uid, const struct later *later,
+		     bool disk, struct answer *ret_answer);
 int op_acknowledge(struct cache *cache, const struct op *op, bool disk,
 		   struct answer *ret_answer);
 /* Starts its time to live anew. */

@@ -26,20 +26,20 @@ behind(const struct cache *cache)
 }
 
 int
-core_acknowledge(struct cache *cache, const struct later *later, bool disk,
+core_acknowledge(struct cache *cache, uint32_t uid, const struct later *later, bool disk,
 		 struct answer *ret_answer)
 {
 	disk = disk || behind(cache);
 	if (!disk || ret_answer->kind == ANSWER_ERROR || core_all_committed(cache))
 		return CACHE_NOW;
-	return op_answer_later(cache, later, ret_answer);
+	return op_answer_later(cache, uid, later, ret_answer);
 }
 
 int
 op_acknowledge(struct cache *cache, const struct op *op, bool disk,
 	       struct answer *ret_answer)
 {
-	return core_acknowledge(cache, &op->later, disk, ret_answer);
+	return core_acknowledge(cache, op_uid(op), &op->later, disk, ret_answer);
 }
 
 /* ---- delete, take, touch ---- */

@@ -229,7 +229,8 @@ do_stats(struct call *call)
 static void
 do_sync(struct call *call)
 {
-	CALL_ASK(call, REPLY_EMPTY, cache_sync, call->session->all->cache);
+	CALL_ASK(call, REPLY_EMPTY, cache_sync, call->session->all->cache,
+		 call->session->uid);
 }
 
 /* ---- requests */

@@ -196,7 +196,7 @@ cache_invalidate(struct cache *cache, const struct target *target, struct slice 
 	if (!namespace)
 		return CACHE_NOW;
 	core_count_requests(namespace, 1);
-	if (core_crowded(cache) || core_stuffed(cache)) {
+	if (core_crowded(cache, target->uid) || core_stuffed(cache)) {
 		cache->counts.busy++;
 		return answer_refuse(ret_answer, ERROR_BUSY);
 	}
@@ -209,5 +209,5 @@ cache_invalidate(struct cache *cache, const struct target *target, struct slice 
 	if (kept_above(namespace) == UINT64_MAX)
 	namespace->unkept = number;
 	cache->counts.invalidations++;
-	return core_acknowledge(cache, later, ack != ACK_MEMORY, ret_answer);
+	return core_acknowledge(cache, target->uid, later, ack != ACK_MEMORY, ret_answer);
 }

@@ -151,6 +151,7 @@ park(struct cache *cache, struct op *op)
 		op_unpark(cache, parked);
 		return false;
 	}
+	op_stand_in_line(cache, parked);
 	if (op->waited && op->later.asker && op->later.asker->in_line)
 		op->later.asker->in_line(op->later.arg);
 	op->namespace->waits++;

@@ -145,7 +145,7 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 	if (!namespace)
 		return CACHE_NOW;
 	core_count_requests(namespace, 1);
-	if (core_crowded(cache) || core_stuffed(cache)) {
+	if (core_crowded(cache, target->uid) || core_stuffed(cache)) {
 		cache->counts.busy++;
 		return answer_refuse(ret_answer, ERROR_BUSY);
 	}
@@ -167,5 +167,5 @@ cache_flush(struct cache *cache, const struct target *target, enum ack ack,
 	core_accept(cache, change, NULL);
 	namespace->newest = namespace->flushed = change->number;
 	cache->counts.flushes++;
-	return core_acknowledge(cache, later, ack != ACK_MEMORY, ret_answer);
+	return core_acknowledge(cache, target->uid, later, ack != ACK_MEMORY, ret_answer);
 }

@@ -39,6 +39,14 @@ payer_of(struct op *op)
 	return op->kind == OP_INCR ? &op->incr.payer : NULL;
 }
 
+uint32_t
+op_uid(const struct op *op)
+{
+	if (op->kind == OP_ANSWER)
+		return op->asker_uid;
+	return op->kind == OP_BUNDLE ? op->bundle->uid : op->simple.target.uid;
+}
+
 /* It may be parked for longer than those live who it is about. */
 static void
 hold_parties(struct op *op)
@@ -93,18 +101,35 @@ copy_op(const struct op *op)
 	return parked;
 }
 
-/* Copies the op and all that it borrows. NULL when there is no memory, or too many are parked. */
+/* The same, in its uid's account. */
+static struct parked *
+enter(struct cache *cache, const struct op *op)
+{
+	struct account *account = account_join(cache, op_uid(op));
+	struct parked *parked = account ? copy_op(op) : NULL;
+
+	if (parked) {
+		parked->account = account;
+		parked->op.in_line = false;
+		account->parked++;
+		cache->parked++;
+	} else if (account) {
+		account_leave(cache, account);
+	}
+	return parked;
+}
+
 struct parked *
 op_park(struct cache *cache, const struct op *op)
 {
 	struct parked *parked;
 
 	/* What waits to be answered is done already: it has been let in. */
-	if (op->kind != OP_ANSWER && core_crowded(cache)) {
+	if (op->kind != OP_ANSWER && core_crowded(cache, op_uid(op))) {
 		cache->counts.busy++;
 		return NULL;
 	}
-	parked = copy_op(op);
+	parked = enter(cache, op);
 	if (!parked)
 		return NULL;
 	parked->op.waited = true;
@@ -114,8 +139,26 @@ op_park(struct cache *cache, const struct op *op)
 	parked->job = NULL;
 	parked->page = NULL;
 	hold_parties(&parked->op);
-	cache->parked++;
 	return parked;
+}
+
+void
+op_stand_in_line(struct cache *cache, struct parked *parked)
+{
+	parked->op.in_line = true;
+	parked->account->parked--;
+	cache->in_line++;
+}
+
+static void
+leave(struct cache *cache, struct parked *parked)
+{
+	if (parked->op.in_line)
+		cache->in_line--;
+	else
+		parked->account->parked--;
+	account_leave(cache, parked->account);
+	cache->parked--;
 }
 
 struct read_job *
@@ -129,8 +172,7 @@ op_job(struct parked *parked, enum read_kind kind)
 	memset(parked->job, 0, offsetof(struct read_job, record));
 	parked->job->kind = kind;
 	parked->job->owner = parked;
-	parked->job->uid = parked->op.kind == OP_BUNDLE ? parked->op.bundle->uid
-							: op_target(&parked->op)->uid;
+	parked->job->uid = op_uid(&parked->op);
 	return parked->job;
 }
 
@@ -163,17 +205,20 @@ op_unpark(struct cache *cache, struct parked *parked)
 		free(parked->job->value);
 		free(parked->job);
 	}
+	leave(cache, parked);
 	free(parked);
-	cache->parked--;
 }
 
 bool
-core_crowded(const struct cache *cache)
+core_crowded(const struct cache *cache, uint32_t uid)
 {
-	const struct lease_counts *leases = lease_counts(cache->leases);
+	static const struct account nothing;
+	const struct account *account = account_find(cache, uid);
+	size_t used = cache->parked - cache->in_line;
 
-	/* Who waits for somebody to compute has bounds of its own. */
-	return cache->parked - leases->waiters - leases->told >= PARKED_MAX;
+	if (!account)
+		account = &nothing;
+	return !account_may(account, account->parked, used, PARKED_MAX, 1);
 }
 
 bool
@@ -219,9 +264,12 @@ core_all_committed(const struct cache *cache)
 }
 
 int
-op_answer_later(struct cache *cache, const struct later *later, struct answer *answer)
+op_answer_later(struct cache *cache, uint32_t uid, const struct later *later,
+		struct answer *answer)
 {
-	struct op op = { .kind = OP_ANSWER, .answer = *answer, .later = *later };
+	struct op op = {
+		.kind = OP_ANSWER, .answer = *answer, .asker_uid = uid, .later = *later
+	};
 
 	op_measure_begin(cache, &op);
 	return op_wait_for_commit(cache, &op, answer);

@@ -20,7 +20,14 @@ account_place(struct cache *cache, uint32_t uid)
 	return at;
 }
 
-static struct account *
+const struct account *
+account_find(const struct cache *cache, uint32_t uid)
+{
+	/* Looking changes nothing. */
+	return *account_place((struct cache *)cache, uid);
+}
+
+struct account *
 account_join(struct cache *cache, uint32_t uid)
 {
 	struct account **place = account_place(cache, uid);
@@ -32,16 +39,16 @@ account_join(struct cache *cache, uint32_t uid)
 		(*place)->uid = uid;
 		(*place)->privileged = uid == 0 || uid == cache->own_uid;
 	}
-	(*place)->payers++;
+	(*place)->holders++;
 	return *place;
 }
 
-static void
+void
 account_leave(struct cache *cache, struct account *account)
 {
 	struct account **place;
 
-	if (--account->payers)
+	if (--account->holders)
 		return;
 	place = account_place(cache, account->uid);
 	*place = account->next;

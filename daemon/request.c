@@ -112,7 +112,7 @@ run(struct cache *cache, struct op *op, struct answer *ret_answer)
 		return op->kind == OP_SCAN ? op_start_scan(cache, op, ret_answer)
 					   : op_stats(cache, op, ret_answer);
 	}
-	if (changes(op) && !op->waited && core_crowded(cache))
+	if (changes(op) && !op->waited && core_crowded(cache, op_uid(op)))
 		return refuse_busy(cache, op, ret_answer);
 	if (op->kind == OP_BUNDLE)
 		return op_run_bundle(cache, op, ret_answer);
@@ -367,14 +367,15 @@ cache_touch(struct cache *cache, const struct target *target, uint64_t ttl_ms,
 }
 
 int
-cache_sync(struct cache *cache, const struct later *later, struct answer *ret_answer)
+cache_sync(struct cache *cache, uint32_t uid, const struct later *later,
+	   struct answer *ret_answer)
 {
 	*ret_answer = (struct answer){ .kind = ANSWER_DONE };
 	if (core_all_committed(cache))
 		return CACHE_NOW;
-	if (core_crowded(cache))
+	if (core_crowded(cache, uid))
 		return answer_refuse(ret_answer, ERROR_BUSY);
-	return op_answer_later(cache, later, ret_answer);
+	return op_answer_later(cache, uid, later, ret_answer);
 }
 
 int

@@ -117,7 +117,8 @@ leave(struct server *server, const char *why)
 	log_info("%s: answering %u clients and leaving", why, conns_count(server->conns));
 	door_close(&server->door);
 	conns_leave(server->conns);
-	if (cache_sync(server->sessions.cache, &later, &answer) == CACHE_NOW)
+	if (cache_sync(server->sessions.cache, server->sessions.own_uid, &later,
+		       &answer) == CACHE_NOW)
 		on_synced(server, 0, &answer);
 	uv_timer_start(&server->grace, on_grace_over, GRACE_MS, 0);
 }

@@ -275,7 +275,7 @@ engine_touch(struct engine *engine, const char *key, uint64_t ttl_ms)
 static inline void
 engine_sync(struct engine *engine)
 {
-	ENGINE_CALL(engine, cache_sync(engine->cache, &later, &answer_));
+	ENGINE_CALL(engine, cache_sync(engine->cache, 1000, &later, &answer_));
 }
 
 static inline bool

@@ -276,7 +276,7 @@ pair_sync(struct pair *pair)
 	/* What is decided before the answer comes may be newer. */
 	uint64_t change = pair->model.change;
 
-	CALL(pair, &flight, cache_sync(here.cache, &later, &answer_));
+	CALL(pair, &flight, cache_sync(here.cache, 1000, &later, &answer_));
 	MUST(pair, flight.answer.kind == ANSWER_DONE);
 	free(flight.bytes);
 	model_synced(&pair->model, change);

@@ -297,7 +297,9 @@ static void
 another_uid_sees_nothing_of_mine(void **state)
 {
 	struct engine engine;
-	struct get get = { .target = { 1001, slice_text("default"), slice_text("mine") },
+	struct get get = { .target = { .uid = 1001,
+				       .namespace = slice_text("default"),
+				       .key = slice_text("mine") },
 			   .max_age_ms = TTL_NEVER };
 	(void)state;
 

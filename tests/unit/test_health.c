@@ -126,7 +126,7 @@ start_sync(struct engine *engine)
 	struct answer answer;
 
 	cache_turn_begin(engine->cache);
-	assert_int_equal(cache_sync(engine->cache, &later, &answer), CACHE_LATER);
+	assert_int_equal(cache_sync(engine->cache, 1000, &later, &answer), CACHE_LATER);
 	cache_turn_end(engine->cache);
 }
 

@@ -6,7 +6,7 @@
 #include "daemon/cache_core.h"
 
 #define ANSWER_OP_MOST 512
-#define WAITER_MOST 512
+#define WAITER_MOST 536
 
 static void
 a_put_that_waits_for_its_commit_costs_little(void **state)
@@ -88,6 +88,42 @@ a_parked_put_holds_its_payer_and_lets_it_go(void **state)
 	engine_close(&engine);
 }
 
+static void
+a_uid_leaves_others_half_of_the_places_to_wait(void **state)
+{
+	static struct parked *parked[PARKED_MAX];
+	struct op greedy = { .kind = OP_GET }, other = { .kind = OP_GET };
+	struct engine engine;
+	size_t count = 0;
+	(void)state;
+
+	engine_open(&engine);
+	greedy.get.target = engine_target("a");
+	other.get.target = (struct target){ .uid = 2000,
+					    .namespace = slice_text("default"),
+					    .key = slice_text("a") };
+	while (count < PARKED_MAX && (parked[count] = op_park(engine.cache, &greedy)))
+		count++;
+	assert_int_equal(count, PARKED_MAX / 2);
+	assert_true(core_crowded(engine.cache, 1000));
+	assert_false(core_crowded(engine.cache, 2000));
+	parked[count] = op_park(engine.cache, &other);
+	assert_non_null(parked[count++]);
+	/* Who stands in line for a lease is counted there. */
+	op_stand_in_line(engine.cache, parked[0]);
+	parked[count] = op_park(engine.cache, &greedy);
+	assert_non_null(parked[count++]);
+	assert_null(op_park(engine.cache, &greedy));
+	while (count)
+		op_unpark(engine.cache, parked[--count]);
+	assert_int_equal(engine.cache->parked, 0);
+	assert_int_equal(engine.cache->in_line, 0);
+	assert_int_equal(engine.payer->account->parked, 0);
+	/* The account of one who is not connected any more ends with its last request. */
+	assert_null(account_find(engine.cache, 2000));
+	engine_close(&engine);
+}
+
 int
 main(void)
 {
@@ -95,6 +131,7 @@ main(void)
 		cmocka_unit_test(a_put_that_waits_for_its_commit_costs_little),
 		cmocka_unit_test(a_get_that_is_parked_keeps_copies_of_what_it_borrowed),
 		cmocka_unit_test(a_parked_put_holds_its_payer_and_lets_it_go),
+		cmocka_unit_test(a_uid_leaves_others_half_of_the_places_to_wait),
 	};
 	return unit_run(tests);
 }

@@ -757,8 +757,10 @@ cache_invalidate(struct cache *cache, const struct target *target, struct slice 
 }
 
 int
-cache_sync(struct cache *cache, const struct later *later, struct answer *ret_answer)
+cache_sync(struct cache *cache, uint32_t uid, const struct later *later,
+	   struct answer *ret_answer)
 {
+	(void)uid;
 	struct answer answer = { .kind = ANSWER_DONE };
 
 	return give(cache, &answer, later, ret_answer);
