@@ -75,16 +75,23 @@ conf_user_quota(const struct conf_tenants *tenants, uint32_t uid)
 	return quota ? quota : UINT64_MAX;
 }
 
+void
+conf_admit_all(struct conf_codecs *admitted)
+{
+	memset(admitted->set, 0xff, sizeof(admitted->set));
+	admitted->no_pickle = false;
+}
+
 bool
-conf_admits(const struct conf_namespace *namespace, uint32_t codec)
+conf_admits(const struct conf_codecs *admitted, uint32_t codec)
 {
 	unsigned id = codec % CONF_CODECS;
 
 	/* Clients take what is not registered for pickle. */
-	if (namespace->no_pickle &&
+	if (admitted->no_pickle &&
 	    (id == CODEC_PICKLE || id == CODEC_CLOUDPICKLE || id >= COUNT_OF(codecs)))
 		return false;
-	return namespace->codecs[id / 64] >> id % 64 & 1;
+	return admitted->set[id / 64] >> id % 64 & 1;
 }
 
 const char *
@@ -192,7 +199,7 @@ open_namespace(struct conf_tenants *tenants, const char *name,
 	}
 	namespace = &tenants->namespaces[tenants->namespace_count++];
 	*namespace = (struct conf_namespace){ 0 };
-	memset(namespace->codecs, 0xff, sizeof(namespace->codecs));
+	conf_admit_all(&namespace->codecs);
 	memcpy(namespace->name, name, strlen(name) + 1);
 	ret_section->namespace = namespace;
 	return 0;
@@ -358,7 +365,7 @@ set_codecs(struct conf_namespace *namespace, const char *value)
 	}
 	if (!any)
 		return -1;
-	memcpy(namespace->codecs, set, sizeof(set));
+	memcpy(namespace->codecs.set, set, sizeof(set));
 	return 0;
 }
 
@@ -413,7 +420,7 @@ set_key(struct conf_tenants *tenants, const struct conf_section *section,
 	case SWITCH:
 		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
 			return -1;
-		namespace->no_pickle = value[0] == 'n';
+		namespace->codecs.no_pickle = value[0] == 'n';
 		return 0;
 	}
 	return -1;

@@ -26,15 +26,19 @@ struct conf_members {
 	uint64_t groups; /* bit n: the group at place n of conf_tenants.groups */
 };
 
+struct conf_codecs {
+	uint64_t set[CONF_CODECS / 64]; /* by number */
+	bool no_pickle;
+};
+
 struct conf_namespace {
 	char name[CONF_NAMESPACE_NAME_MAX + 1];
 	struct conf_members readers;
 	struct conf_members writers;
-	uint64_t quota;                    /* bytes; 0: none of its own */
-	uint64_t default_ttl_ns;           /* 0: never */
-	uint64_t max_value;                /* bytes; 0: none of its own */
-	uint64_t codecs[CONF_CODECS / 64]; /* bit set */
-	bool no_pickle;
+	uint64_t quota;          /* bytes; 0: none of its own */
+	uint64_t default_ttl_ns; /* 0: never */
+	uint64_t max_value;      /* bytes; 0: none of its own */
+	struct conf_codecs codecs;
 };
 
 struct conf_user {
@@ -59,8 +63,10 @@ const struct conf_namespace *conf_find_namespace(const struct conf_tenants *tena
 /* What this uid's private namespaces may hold; UINT64_MAX: nothing is said. */
 uint64_t conf_user_quota(const struct conf_tenants *tenants, uint32_t uid);
 
-/* May a value of this codec (32 bits, as it travels) be there? */
-bool conf_admits(const struct conf_namespace *namespace, uint32_t codec);
+/* Every codec. */
+void conf_admit_all(struct conf_codecs *codecs);
+/* Is this codec (32 bits, as it travels) among them? */
+bool conf_admits(const struct conf_codecs *codecs, uint32_t codec);
 
 /* Calls back for each section that differs, with its name and what became of it. */
 void conf_tenants_diff(const struct conf_tenants *from, const struct conf_tenants *to,

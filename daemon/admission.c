@@ -93,7 +93,7 @@ core_value_max(const struct cache *cache, const struct target *target)
 bool
 core_admits(const struct namespace *namespace, uint32_t codec)
 {
-	return !namespace->declared || conf_admits(namespace->declared, codec);
+	return !namespace->declared || conf_admits(&namespace->declared->codecs, codec);
 }
 
 static bool

@@ -3,6 +3,7 @@
 #ifndef DAEMON_CACHE_CORE_H
 #define DAEMON_CACHE_CORE_H
 
+#include "conf/tenants.h"
 #include "daemon/cache.h"
 #include "daemon/identity.h"
 #include "daemon/lease.h"
@@ -113,13 +114,16 @@ struct scan_page {
 	uint64_t now_ms;
 	uint64_t started;
 	uint32_t own_uid;
+	struct conf_codecs
+		admitted; /* a copy: a reader looks, and the configuration is the loop's */
 	uint8_t cursor[ROW_KEY_SIZE];
 };
 
 struct found {
 	bool there;
 	bool invalidated; /* one of its tags was: it is not there any more */
-	bool chunks;      /* the value is in chunk rows, not in `value` */
+	bool barred; /* its codec is not admitted any more: it may be removed, and nothing else */
+	bool chunks; /* the value is in chunk rows, not in `value` */
 	struct record record;
 	struct slice value;
 	uint8_t *owner;         /* of value, if it had to be put together */

@@ -118,10 +118,10 @@ take_value(struct cache *cache, const struct found *found, uint32_t uid,
 	return true;
 }
 
-/* A stale object is given to nobody by a take, but it goes. */
+/* A stale object, or one whose codec is not admitted, is given to nobody by a take, but it goes. */
 static int
-take_stale(struct cache *cache, struct op *op, const struct found *found,
-	   struct answer *ret_answer)
+take_in_vain(struct cache *cache, struct op *op, const struct found *found,
+	     struct answer *ret_answer)
 {
 	enum error refused = remove_found(cache, op, found);
 
@@ -140,10 +140,11 @@ decide_take(struct cache *cache, struct op *op, struct found *found,
 	struct answer answer = { .kind = ANSWER_DONE };
 	enum error refused;
 
-	if (!found->there || record_expired(&found->record, cache->now_ms)) {
+	if (!found->there || found->barred ||
+	    record_expired(&found->record, cache->now_ms)) {
 		free(found->owner);
 		return found->there && !record_over(&found->record, cache->now_ms)
-			       ? take_stale(cache, op, found, ret_answer)
+			       ? take_in_vain(cache, op, found, ret_answer)
 			       : remove_nothing(cache, op, found->pending, ret_answer);
 	}
 	core_fill_meta(cache, &found->record, &answer);

@@ -26,7 +26,9 @@ visit(void *owner, const uint8_t *row_key, const struct record *record)
 	uint8_t *at = page->entries + page->len;
 
 	(void)row_key;
-	if (record_expired(record, page->now_ms) || record->key.len < prefix.len ||
+	if (record_expired(record, page->now_ms) ||
+	    !conf_admits(&page->admitted, record->codec) ||
+	    record->key.len < prefix.len ||
 	    (prefix.len && memcmp(record->key.data, prefix.data, prefix.len) != 0))
 		return true;
 	if (page->count == parked->op.list.limit || page->len + len > READER_SCAN_BYTES)
@@ -87,6 +89,10 @@ op_start_scan(struct cache *cache, struct op *op, struct answer *ret_answer)
 	parked->page->now_ms = cache->now_ms;
 	parked->page->started = cache->started;
 	parked->page->own_uid = cache->own_uid;
+	if (op->namespace->declared)
+		parked->page->admitted = op->namespace->declared->codecs;
+	else
+		conf_admit_all(&parked->page->admitted);
 	job->visit = visit;
 	job->stamped = op->namespace->stamped;
 	if (cursor.len)

@@ -40,11 +40,15 @@ judge_tags(struct cache *cache, const struct op *op, uint64_t stored, struct fou
 	*ret = (struct found){ .invalidated = true, .pending = ret->pending };
 }
 
-/* What the namespace does not admit any more is in nobody's hands until it is admitted again. */
+/* What the namespace does not admit any more is in nobody's hands until it is admitted again. It can be removed: what
+ * was deleted must not come back with its codec. */
 static void
 judge_codec(const struct op *op, struct found *ret)
 {
 	if (!ret->there || core_admits(op->namespace, ret->record.codec))
+		return;
+	ret->barred = true;
+	if (op->kind == OP_DELETE || op->kind == OP_TAKE)
 		return;
 	free(ret->owner);
 	*ret = (struct found){ .pending = ret->pending };

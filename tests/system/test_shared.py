@@ -182,6 +182,34 @@ def test_without_pickle_no_bytes_that_run_code_go_in_or_come_out(serve):
         assert answer.status == 1
 
 
+def test_what_is_not_admitted_any_more_is_in_no_list_and_can_be_removed_for_good(serve):
+    text = f"[namespace /models]\nwriters = {WRITER}\n"
+    daemon = serve(text)
+    client = daemon.as_uid(WRITER)
+    space = {"namespace": "/models"}
+    for key, codec in ((b"json", 4), (b"kept", 1), (b"deleted", 1), (b"taken", 1), (b"batched", 1)):
+        client.put(key, b"v", codec=codec, ack=2, **space)
+
+    def keys():
+        page, at, found = client.call(SCAN, space).body, 0, set()
+        while page and at < len(page):
+            size, length = struct.unpack_from("<HH", page, at)
+            found.add(page[at + size - length:at + size])
+            at += size
+        return found
+
+    assert keys() == {b"json", b"kept", b"deleted", b"taken", b"batched"}
+    daemon.reload(text + "allow_pickle = no\n")
+    assert keys() == {b"json"}
+    assert client.call(DELETE, {"key": b"deleted", **space}).status == 0
+    taken = client.call(TAKE, {"key": b"taken", **space})
+    assert (taken.status, taken.body) == (1, None)
+    assert client.call(BATCH, space, entry(DELETE, {"key": b"batched"})).kind == REPLY
+    daemon.reload(text)
+    assert keys() == {b"json", b"kept"}
+    assert client.get(b"kept", **space).body == b"v"
+
+
 def test_a_counter_is_a_counter_whatever_codec_it_was_put_with(serve):
     """What INCR makes of it are other bytes: codec and writer are theirs."""
     daemon = serve(f"[namespace /models]\nwriters = {WRITER} {READER}\n")

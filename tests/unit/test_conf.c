@@ -359,9 +359,10 @@ without_pickle_nothing_is_admitted_that_is_loaded_like_it(void **state)
 		/* whatever the codec's own bits say */
 		uint32_t codec = id + 0x0b030500;
 
-		assert_int_equal(conf_admits(a, codec), id <= 6 && id != 1 && id != 5);
-		assert_int_equal(conf_admits(b, codec), id == 4);
-		assert_true(conf_admits(c, codec));
+		assert_int_equal(conf_admits(&a->codecs, codec),
+				 id <= 6 && id != 1 && id != 5);
+		assert_int_equal(conf_admits(&b->codecs, codec), id == 4);
+		assert_true(conf_admits(&c->codecs, codec));
 	}
 }
 
