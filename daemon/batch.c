@@ -251,6 +251,7 @@ run(struct session *session)
 	bool gets;
 	size_t count = count_entries(body, &gets);
 
+	user_served(session->user, (unsigned)count);
 	if (!count)
 		call_refuse(&call, ERROR_BAD_REQUEST, 0,
 			    "a BATCH has 1 to 1024 entries: GETs only, or PUTs and "

@@ -100,7 +100,7 @@ struct op {
 	struct later later;
 	bool waited;  /* parked once already */
 	bool in_line; /* parked until somebody has computed, or was told of it */
-	bool warm;   /* a reader has touched what it is about: no need to ask one again */
+	bool warm; /* a reader has touched what it is about: no need to ask one again */
 	bool measured;          /* unless what it takes is somebody else's time */
 	uint32_t began_us;      /* CLOCK_MONOTONIC, modulo 2^32: 71 minutes */
 	uint64_t wait_until_ns; /* OP_GET with a lease */

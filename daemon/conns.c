@@ -13,6 +13,10 @@
 #include "daemon/log.h"
 
 #define SAY_AGAIN_NS (60 * UINT64_C(1000000000))
+/* Of all connections, this part, and no more than so many, are kept for administrators' uids: one of them must get in when
+ * others have all the rest. */
+#define RESERVED_PART 16
+#define RESERVED_MAX 8
 
 static void
 on_room(void *arg)
@@ -71,18 +75,36 @@ say_scarce(struct conns *all)
 		    all->connections_max);
 }
 
+/* Places for administrators' uids alone. */
+static unsigned
+reserved(const struct conns *all)
+{
+	unsigned part = all->connections_max / RESERVED_PART;
+
+	return part < RESERVED_MAX ? part : RESERVED_MAX;
+}
+
+/* May this uid have one more, when `count` are connected? */
+static bool
+within_share(const struct conns *all, uint32_t uid, unsigned count)
+{
+	const struct user *user = user_find(&all->sessions->users, uid);
+
+	if (uid == 0 || uid == all->sessions->own_uid)
+		return true;
+	return user_may(user, user ? user->connections : 0, count,
+			all->connections_max - reserved(all), 1);
+}
+
+/* Nobody is closed for one who is not let in then. */
 static bool
 admitted(struct conns *all, uint32_t uid)
 {
-	const struct user *user = user_find(&all->sessions->users, uid);
 	unsigned count = conns_count(all);
 
-	if (count >= all->connections_max && !(all->scarce && conns_drop_idle(all)))
-		return false;
-	if (uid == 0 || uid == all->sessions->own_uid)
-		return true;
-	return user_may(user, user ? user->connections : 0, conns_count(all),
-			all->connections_max, 1);
+	if (count < all->connections_max)
+		return within_share(all, uid, count);
+	return all->scarce && within_share(all, uid, count - 1) && conns_drop_idle(all);
 }
 
 /* Answers a HELLO that is not read. Whether it arrives does not matter. */
@@ -237,15 +259,30 @@ conns_sweep(struct conns *conns)
 	return conns->owing;
 }
 
+static bool
+is_idle(const struct conn *conn)
+{
+	return !conn_owes(conn) && !conn->input.len && session_idle(conn->session) &&
+	       !cache_peer_holds(conn->session->peer);
+}
+
+/* The user who has most gives; of its connections, the one that is idle for longest. */
+static bool
+gives_before(const struct conn *conn, const struct conn *other)
+{
+	size_t own = conn->session->user->connections;
+	size_t others = other->session->user->connections;
+
+	return own > others || (own == others && conn->moved_ns <= other->moved_ns);
+}
+
 bool
 conns_drop_idle(struct conns *conns)
 {
 	struct conn *worst = NULL;
 
 	for (struct conn *conn = conns->first; conn; conn = conn->next)
-		if (!conn_owes(conn) && !conn->input.len && session_idle(conn->session) &&
-		    !cache_peer_holds(conn->session->peer) &&
-		    (!worst || conn->moved_ns <= worst->moved_ns))
+		if (is_idle(conn) && (!worst || gives_before(conn, worst)))
 			worst = conn;
 	if (!worst)
 		return false;

@@ -49,7 +49,8 @@ bool conns_sweep(struct conns *conns);
 /* Does anybody owe anything? Cheap; then conns_sweep() is due. */
 bool conns_owing(const struct conns *conns);
 
-/* Closes the connection that has been idle for longest, for its descriptor. False: there is none. */
+/* Closes a connection for its descriptor: of the uid that has most, the one that has been idle for longest. False: there
+ * is none that is idle. */
 bool conns_drop_idle(struct conns *conns);
 
 /* From now on whoever is added hears SHUTTING_DOWN. */

@@ -117,7 +117,10 @@ exchange_settle(struct conn *conn)
 	if (conn->input.len && conn->wait == WAIT_NONE && conn->need > conn->input.size)
 		intake_reserve(conn);
 	while (conn->fd >= 0 && intake_holds_unit(conn) && !conn_blocked(conn)) {
-		if (round++ == ROUNDS_MAX) {
+		if (round++ == ROUNDS_MAX ||
+		    !user_has_turn(conn->session->user, all->round)) {
+			/* Its client may close meanwhile. */
+			conn->held_up = true;
 			conn_mark_dirty(conn);
 			break;
 		}

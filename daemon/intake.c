@@ -54,6 +54,8 @@ step_frame(struct conn *conn, struct slice from, size_t *ret_used)
 	bytes += FRAME_PREAMBLE_SIZE;
 	result = dispatch_frame(conn->session, &frame, slice(bytes, frame.header_len),
 				slice(bytes + frame.header_len, frame.first.len), &why);
+	if (result == DISPATCH_TAKEN)
+		user_served(conn->session->user, 1);
 	return step_result(conn, result, why);
 }
 
@@ -111,7 +113,8 @@ process(struct conn *conn, struct slice from)
 	}
 	conn_turn_begin(conn->all);
 	conn->need = 0;
-	while (from.len && !conn_blocked(conn)) {
+	while (from.len && !conn_blocked(conn) &&
+	       user_has_turn(conn->session->user, conn->all->round)) {
 		size_t used = conn->skip < from.len ? conn->skip : from.len;
 		enum step step = STEP_DONE;
 

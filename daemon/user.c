@@ -63,11 +63,25 @@ user_may(const struct user *user, size_t own, size_t used, size_t most, size_t m
 }
 
 bool
-user_reads(struct user *user, uint64_t round)
+user_has_turn(struct user *user, uint64_t round)
 {
 	if (user->round != round) {
 		user->round = round;
-		user->reads = 0;
+		user->reads = user->requests = 0;
 	}
-	return user->privileged || user->reads++ < USER_READS_MAX;
+	return user->privileged || user->requests < USER_REQUESTS_MAX;
+}
+
+void
+user_served(struct user *user, unsigned requests)
+{
+	user->requests += requests;
+}
+
+bool
+user_reads(struct user *user, uint64_t round)
+{
+	/* What was read and cannot be carried out would have to be kept. */
+	return user_has_turn(user, round) &&
+	       (user->privileged || user->reads++ < USER_READS_MAX);
 }

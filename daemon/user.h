@@ -12,6 +12,8 @@
 #define USER_BUCKETS 256
 /* Reads of one uid's sockets in one round of the loop; the rest waits for the next, behind those of others. */
 #define USER_READS_MAX 256
+/* Its requests that are carried out in one round, each entry of a batch for one. The last may be a batch. */
+#define USER_REQUESTS_MAX 1024
 
 struct user {
 	struct user *next; /* in its bucket */
@@ -23,6 +25,7 @@ struct user {
 	size_t batches; /* bytes of half-received batches */
 	uint64_t round; /* in which it has had so many */
 	unsigned reads;
+	unsigned requests;
 };
 
 struct users {
@@ -40,5 +43,9 @@ bool user_may(const struct user *user, size_t own, size_t used, size_t most, siz
 
 /* May another of its sockets be read from in this round? Counts it. */
 bool user_reads(struct user *user, uint64_t round);
+/* May one more of its requests be carried out in this round? */
+bool user_has_turn(struct user *user, uint64_t round);
+/* So many were, in the round of the last question. */
+void user_served(struct user *user, unsigned requests);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "proto/batch.h"
 
+#include "daemon/batch.h"
 #include "daemon/conn.h"
 
 #define MIB (1u << 20)
@@ -835,6 +836,193 @@ another_uid_never_takes_all_connections(void **state)
 }
 
 static void
+an_administrator_gets_in_when_others_have_all_the_rest(void **state)
+{
+	struct conns_limits limits = { 32, false, 64 << 20, 30 * SECOND_NS };
+	struct peer peers[100], root;
+	struct world world;
+
+	(void)state;
+	world_open(&world, &limits);
+	log_set_level(LOG_ERROR);
+	for (int i = 0; i < 100; i++)
+		peers[i] = peer_connect_as(&world, 2000 + (uint32_t)i / 20);
+	assert_int_equal(conns_count(world.conns), 30);
+	root = peer_greet_as(&world, 0);
+	peer_close(&root);
+	for (int i = 0; i < 100; i++)
+		peer_close(&peers[i]);
+	world_close(&world);
+}
+
+static void
+where_descriptors_are_short_the_uid_with_most_gives_and_for_nobody_beyond_its_share(
+	void **state)
+{
+	struct conns_limits limits = { 8, true, 64 << 20, 30 * SECOND_NS };
+	struct peer own[7], quiet, greedy, late;
+	struct world world;
+
+	(void)state;
+	world_open(&world, &limits);
+	log_set_level(LOG_ERROR);
+	quiet = peer_greet_as(&world, 7);
+	for (int i = 0; i < 7; i++) {
+		peer_now_ns += SECOND_NS;
+		own[i] = peer_greet_as(&world, 1000);
+	}
+	/* One more than its share: nobody is closed for it. */
+	greedy = peer_connect_as(&world, 7);
+	peer_expect_error(&world, &greedy, ERROR_BUSY);
+	assert_int_equal(conns_count(world.conns), 8);
+	/* One who has none: not the longest idle one gives, but one of those who have most. */
+	late = peer_greet_as(&world, 8);
+	assert_false(peer_is_closed(&world, &quiet));
+	assert_true(peer_is_closed(&world, &own[0]));
+	for (int i = 0; i < 7; i++)
+		peer_close(&own[i]);
+	peer_close(&quiet);
+	peer_close(&greedy);
+	peer_close(&late);
+	world_close(&world);
+}
+
+/* Sends so many PINGs at once; no round of the daemon is needed to take them. */
+static void
+send_pings(struct peer *peer, unsigned count)
+{
+	struct message none = { 0 };
+	uint8_t *bytes = malloc((size_t)count * 64);
+	size_t len = 0;
+
+	assert_non_null(bytes);
+	for (unsigned i = 0; i < count; i++)
+		len += peer_frame(peer, bytes + len, COMMAND_PING, &none, FRAME_NONE,
+				  NULL, 0);
+	assert_int_equal(send(peer->fd, bytes, len, MSG_NOSIGNAL), (ssize_t)len);
+	free(bytes);
+}
+
+static void
+a_flood_of_small_requests_of_one_uid_waits_for_its_turn(void **state)
+{
+	enum { CROWD = 16, EACH = 900 };
+	struct peer crowd[CROWD], other;
+	struct world world;
+	struct got got;
+	uint64_t *served, before;
+	unsigned rounds = 0;
+
+	(void)state;
+	world_open(&world, NULL);
+	served = &world.sessions.counters.requests[COMMAND_PING];
+	for (int i = 0; i < CROWD; i++)
+		crowd[i] = peer_greet_as(&world, 2000);
+	other = peer_greet_as(&world, 3000);
+	for (int i = 0; i < CROWD; i++)
+		send_pings(&crowd[i], EACH);
+	send_pings(&other, 1);
+	for (before = *served; *served < before + CROWD * EACH + 1; rounds++) {
+		uint64_t now = *served;
+
+		assert_true(rounds < 1000);
+		conns_turn(world.conns); /* a round begins */
+		uv_run(&world.loop, UV_RUN_NOWAIT);
+		assert_true(*served - now <= USER_REQUESTS_MAX + 1);
+		peer_receive(&other, SIZE_MAX);
+		if (rounds == 1) /* while most of the others' still wait */
+			assert_true(peer_take(&other, &got));
+	}
+	assert_true(rounds >= CROWD * EACH / USER_REQUESTS_MAX);
+	for (int i = 0; i < CROWD; i++) {
+		for (uint32_t id = 1; id <= EACH; id++)
+			peer_reply(&world, &crowd[i], id);
+		peer_close(&crowd[i]);
+	}
+	peer_close(&other);
+	world_close(&world);
+}
+
+static void
+of_the_memory_for_half_received_requests_a_uid_leaves_others_half(void **state)
+{
+	struct conns_limits limits = { 64, false, 8 << 20, 30 * SECOND_NS };
+	struct message message = peer_key("k");
+	uint8_t *value = make_value(MIB), *bytes = malloc(MIB + 4096);
+	struct peer half[12], other[2];
+	struct world world;
+
+	(void)state;
+	assert_non_null(bytes);
+	world_open(&world, &limits);
+	for (int i = 0; i < 12; i++) {
+		half[i] = peer_greet_as(&world, 2000);
+		peer_frame(&half[i], bytes, COMMAND_PUT, &message, FRAME_LAST, value,
+			   MIB);
+		peer_send(&world, &half[i], bytes, 50000);
+		world_turn(&world);
+	}
+	assert_in_range(world.conns->budget.used, 3 * MIB, 4 * MIB + 4096);
+	/* Nobody has stalled for long enough to be closed for it: this is room that was left. */
+	for (int i = 0; i < 2; i++) {
+		other[i] = peer_greet_as(&world, 3000);
+		peer_put(&world, &other[i], "k", value, MIB - 1);
+		free(peer_reply(&world, &other[i], 1).body);
+	}
+	assert_int_equal(conns_count(world.conns), 14);
+	for (int i = 0; i < 12; i++)
+		peer_close(&half[i]);
+	peer_close(&other[0]);
+	peer_close(&other[1]);
+	free(bytes);
+	free(value);
+	world_close(&world);
+}
+
+static void
+of_the_memory_for_half_received_batches_a_uid_leaves_others_half(void **state)
+{
+	struct message none = { 0 };
+	struct peer peers[20], other;
+	struct world world;
+	struct got got;
+	uint8_t *part = make_value(MIB);
+	unsigned busy = 0;
+
+	(void)state;
+	world_open(&world, NULL);
+	for (int i = 0; i < 20; i++) {
+		peers[i] = peer_greet_as(&world, 2000);
+		peer_request(&world, &peers[i], COMMAND_BATCH, &none, FRAME_MORE, part,
+			     MIB);
+		for (int j = 0; j < 3; j++)
+			peer_segment(&world, &peers[i], FRAME_MORE, part, MIB, 0);
+		for (int round = 0; round < 20; round++)
+			world_turn(&world);
+		peer_receive(&peers[i], SIZE_MAX);
+		if (!peer_take(&peers[i], &got))
+			continue;
+		assert_int_equal(got.message.error, ERROR_BUSY);
+		busy++;
+	}
+	assert_in_range(busy, 10, 19);
+	assert_true(world.sessions.batch_bytes <= BATCH_ARRIVING_MAX / 2);
+	other = peer_greet_as(&world, 3000);
+	peer_request(&world, &other, COMMAND_BATCH, &none, FRAME_MORE, part, MIB);
+	for (int j = 0; j < 6; j++)
+		peer_segment(&world, &other, FRAME_MORE, part, MIB, 0);
+	for (int round = 0; round < 20; round++)
+		world_turn(&world);
+	peer_receive(&other, SIZE_MAX);
+	assert_false(peer_take(&other, &got));
+	for (int i = 0; i < 20; i++)
+		peer_close(&peers[i]);
+	peer_close(&other);
+	free(part);
+	world_close(&world);
+}
+
+static void
 the_longest_stalled_half_request_gives_way_to_others(void **state)
 {
 	struct conns_limits limits = { 64, false, 4 << 20, 3600 * SECOND_NS };
@@ -1056,6 +1244,14 @@ main(void)
 			goaway_names_the_last_request_and_its_answer_still_comes),
 		cmocka_unit_test(too_many_connections_are_told_so),
 		cmocka_unit_test(another_uid_never_takes_all_connections),
+		cmocka_unit_test(an_administrator_gets_in_when_others_have_all_the_rest),
+		cmocka_unit_test(
+			where_descriptors_are_short_the_uid_with_most_gives_and_for_nobody_beyond_its_share),
+		cmocka_unit_test(a_flood_of_small_requests_of_one_uid_waits_for_its_turn),
+		cmocka_unit_test(
+			of_the_memory_for_half_received_requests_a_uid_leaves_others_half),
+		cmocka_unit_test(
+			of_the_memory_for_half_received_batches_a_uid_leaves_others_half),
 		cmocka_unit_test(the_longest_stalled_half_request_gives_way_to_others),
 		cmocka_unit_test(descriptors_that_are_sent_along_do_not_arrive),
 		cmocka_unit_test(the_longest_idle_connection_gives_its_descriptor),

@@ -52,6 +52,32 @@ a_user_with_many_sockets_has_its_turn_only_so_often(void **state)
 	user_leave(&users, &user);
 }
 
+static void
+a_user_has_so_many_requests_in_its_turn_and_is_not_read_from_beyond(void **state)
+{
+	struct users users = { { NULL } };
+	struct user *user = user_join(&users, 1000, false);
+	struct user *root = user_join(&users, 0, true);
+
+	(void)state;
+	for (int i = 0; i < USER_REQUESTS_MAX; i++) {
+		assert_true(user_has_turn(user, 7));
+		user_served(user, 1);
+	}
+	assert_false(user_has_turn(user, 7));
+	assert_false(user_reads(user, 7));
+	assert_true(user_reads(user, 8));
+	/* A batch counts for what is in it. */
+	user_served(user, 2 * USER_REQUESTS_MAX);
+	assert_false(user_has_turn(user, 8));
+	assert_true(user_has_turn(user, 9));
+	assert_true(user_has_turn(root, 9));
+	user_served(root, 2 * USER_REQUESTS_MAX);
+	assert_true(user_reads(root, 9));
+	user_leave(&users, &user);
+	user_leave(&users, &root);
+}
+
 /* As long as the writer is not woken, what is accepted stays pending. */
 static void
 accept(struct engine *engine, struct payer *payer, size_t bytes)
@@ -112,6 +138,8 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_user_gets_half_of_what_its_fellows_leave),
 		cmocka_unit_test(an_administrator_may_have_all_there_is_and_no_more),
+		cmocka_unit_test(
+			a_user_has_so_many_requests_in_its_turn_and_is_not_read_from_beyond),
 		cmocka_unit_test(a_user_with_many_sockets_has_its_turn_only_so_often),
 		cmocka_unit_test(pending_bytes_are_shared_by_uid_and_then_by_connection),
 	};
