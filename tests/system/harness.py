@@ -93,8 +93,8 @@ class Closed(Exception):
 class Frame:
     """A reply: its kind and id, its fields as attributes (None when absent), its body."""
 
-    def __init__(self, kind, number, fields, body, mark):
-        self.kind, self.id, self.fields = kind, number, fields
+    def __init__(self, kind, number, fields, body, mark, header=b""):
+        self.kind, self.id, self.fields, self.header = kind, number, fields, header
         self.body, self.mark = body, mark  # body None: there was none
 
     def __getattr__(self, name):
@@ -157,7 +157,8 @@ class Client:
         version, kind, flags, number, length, word = struct.unpack(
             "<BBHIII", self.exactly(16))
         assert (version, flags) == (1, 0)
-        fields = unpack_map(self.exactly(length))
+        header = self.exactly(length)
+        fields = unpack_map(header)
         mark, body = word >> 30, None
         if mark:
             body = b"" if mark == ABORT else self.exactly(word & 0x3fffffff)
@@ -166,7 +167,7 @@ class Client:
             mark = word >> 30
             if mark != ABORT:
                 body += self.exactly(word & 0x3fffffff)
-        return Frame(kind, number, fields, body, mark)
+        return Frame(kind, number, fields, body, mark, header)
 
     def reply(self, number):
         while number not in self.replies:
