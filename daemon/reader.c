@@ -17,6 +17,7 @@
 
 /* What waits for a reader. */
 struct lane {
+	uint32_t uid; /* whose jobs they are; also others', where all lanes are taken */
 	struct read_job *first;
 	struct read_job *last;
 };
@@ -430,17 +431,35 @@ readers_stop(struct readers **readers, struct read_job **ret_left)
 	*readers = NULL;
 }
 
+/* The uid's own, or one that nobody needs just now. */
+static struct lane *
+find_lane(struct readers *readers, uint32_t uid)
+{
+	struct lane *empty = NULL;
+
+	for (struct lane *at = readers->lanes; at < readers->lanes + READER_LANES; at++) {
+		if (at->first && at->uid == uid)
+			return at;
+		if (!at->first && !empty)
+			empty = at;
+	}
+	return empty ? empty : &readers->lanes[uid % READER_LANES];
+}
+
 void
 readers_submit(struct readers *readers, struct read_job *job)
 {
-	struct lane *lane = &readers->lanes[job->uid % READER_LANES];
+	struct lane *lane;
 
 	pthread_mutex_lock(&readers->mutex);
+	lane = find_lane(readers, job->uid);
 	job->next = NULL;
 	if (lane->last)
 		lane->last->next = job;
 	else
 		lane->first = job;
+	if (lane->first == job)
+		lane->uid = job->uid;
 	lane->last = job;
 	readers->waiting++;
 	pthread_cond_signal(&readers->work);

@@ -19,7 +19,7 @@
 #define READER_PART_ROWS 16
 #define READER_PART_MAX (READER_PART_ROWS * CHUNK_BIG)
 #define READER_SCAN_BYTES (UINT32_C(1) << 19)
-/* Queues, one for each uid or, where there are more uids, for some. */
+/* Queues: one for each uid that waits or, where more of them do, for some. */
 #define READER_LANES 64
 #define READER_SCAN_LOOK 16384 /* rows that one scan job walks over */
 
