@@ -4,6 +4,7 @@
 
 #include "daemon/lease_core.h"
 #include "daemon/log.h"
+#include "daemon/share.h"
 
 static struct lease **
 lease_place(struct leases *leases, const uint8_t *row_key)
@@ -31,7 +32,6 @@ void
 lease_open_up(struct leases *leases, struct lease *lease)
 {
 	if (lease->peer) {
-		lease->peer->share->held--;
 		if (lease->previous_of_peer)
 			lease->previous_of_peer->next_of_peer = lease->next_of_peer;
 		else
@@ -41,14 +41,33 @@ lease_open_up(struct leases *leases, struct lease *lease)
 		lease->peer = NULL;
 	}
 	if (lease->state == LAPSED) {
-		*(lease->older ? &lease->older->newer : &leases->oldest_lapsed) =
+		struct share *share = lease->share;
+
+		*(lease->older ? &lease->older->newer : &share->oldest_lapsed) =
 			lease->newer;
-		*(lease->newer ? &lease->newer->older : &leases->newest_lapsed) =
+		*(lease->newer ? &lease->newer->older : &share->newest_lapsed) =
 			lease->older;
+		share->lapsed--;
 		leases->lapsed--;
 	}
 	deadlines_remove(&leases->lease_deadlines, &lease->deadline);
 	lease->state = OPEN;
+}
+
+static void
+charge(struct lease *lease, struct share *share)
+{
+	lease->share = share;
+	share->entries++;
+	share->references++;
+}
+
+static void
+uncharge(struct leases *leases, struct lease *lease)
+{
+	lease->share->entries--;
+	share_leave(leases, lease->share);
+	lease->share = NULL;
 }
 
 void
@@ -60,6 +79,7 @@ lease_forget(struct leases *leases, struct lease *lease)
 	lease_open_up(leases, lease);
 	*place = lease->next;
 	leases->counts.entries--;
+	uncharge(leases, lease);
 	free(lease);
 }
 
@@ -72,15 +92,27 @@ lease_end(struct leases *leases, struct lease *lease)
 		lease_forget(leases, lease);
 }
 
+static bool
+may_have_one(const struct leases *leases, const struct share *share)
+{
+	return share_allows(share->entries, leases->counts.entries, LEASES_MAX, 1);
+}
+
+bool
+lease_place_left(struct leases *leases, struct share *share)
+{
+	if (!may_have_one(leases, share) && share->oldest_lapsed)
+		lease_end(leases, share->oldest_lapsed);
+	return may_have_one(leases, share);
+}
+
 struct lease *
-lease_new(struct leases *leases, const uint8_t *row_key)
+lease_new(struct leases *leases, struct share *share, const uint8_t *row_key)
 {
 	struct lease *lease;
 	struct lease **place;
 
-	if (leases->counts.entries == LEASES_MAX && leases->oldest_lapsed)
-		lease_end(leases, leases->oldest_lapsed);
-	if (leases->counts.entries == LEASES_MAX)
+	if (!lease_place_left(leases, share))
 		return NULL;
 	lease = calloc(1, sizeof(*lease));
 	if (!lease)
@@ -89,12 +121,17 @@ lease_new(struct leases *leases, const uint8_t *row_key)
 	place = lease_place(leases, row_key);
 	*place = lease;
 	leases->counts.entries++;
+	charge(lease, share);
 	return lease;
 }
 
 void
 lease_attach(struct lease *lease, struct peer *peer)
 {
+	if (lease->share != peer->share) {
+		uncharge(peer->leases, lease);
+		charge(lease, peer->share);
+	}
 	lease->peer = peer;
 	lease->uid = peer->uid;
 	lease->previous_of_peer = NULL;
@@ -102,7 +139,6 @@ lease_attach(struct lease *lease, struct peer *peer)
 	if (peer->held)
 		peer->held->previous_of_peer = lease;
 	peer->held = lease;
-	peer->share->held++;
 }
 
 bool
@@ -153,20 +189,33 @@ lease_quit(struct leases *leases, struct waiter *waiter, enum lease_verdict verd
 		lease_forget(leases, lease);
 }
 
+static bool
+may_lapse(const struct leases *leases, const struct share *share)
+{
+	return share_allows(share->lapsed, leases->lapsed, LEASES_LAPSED_MAX, 1);
+}
+
 /* Nobody waits for it: its token goes on publishing. */
 static void
 lease_lapse(struct leases *leases, struct lease *lease)
 {
+	struct share *share = lease->share;
+
 	lease_open_up(leases, lease);
-	if (leases->lapsed == LEASES_LAPSED_MAX)
-		lease_end(leases, leases->oldest_lapsed);
+	leases->counts.lapsed++;
+	if (!may_lapse(leases, share) && share->oldest_lapsed)
+		lease_end(leases, share->oldest_lapsed);
+	if (!may_lapse(leases, share)) {
+		lease_end(leases, lease);
+		return;
+	}
 	lease->state = LAPSED;
 	lease->newer = NULL;
-	lease->older = leases->newest_lapsed;
-	*(lease->older ? &lease->older->newer : &leases->oldest_lapsed) = lease;
-	leases->newest_lapsed = lease;
+	lease->older = share->newest_lapsed;
+	*(lease->older ? &lease->older->newer : &share->oldest_lapsed) = lease;
+	share->newest_lapsed = lease;
+	share->lapsed++;
 	leases->lapsed++;
-	leases->counts.lapsed++;
 }
 
 void

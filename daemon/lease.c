@@ -2,9 +2,11 @@
  * taken up again, run out. Loop thread. tests/spin/lease.pml is the model of these rules. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "daemon/lease_core.h"
 #include "daemon/log.h"
+#include "daemon/share.h"
 #include "proto/bytes.h"
 
 #define CONTAINER(pointer, type, member)                                                 \
@@ -24,6 +26,7 @@ lease_ask(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 	  const struct lease_request *request, uint64_t now_ns, struct token *ret_token)
 {
 	struct lease *lease = lease_find(leases, row_key);
+	struct share *share = request->peer->share;
 
 	if (leases->leaving)
 		return LEASE_LEAVING;
@@ -35,10 +38,10 @@ lease_ask(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 		return LEASE_PARK;
 	if (lease && waiter_grant_closes_circle(leases, lease, request, NULL))
 		return alone(leases);
-	if (request->peer->share->held >= LEASES_MAX / LEASE_UID_PART)
+	if (lease && lease->share != share && !lease_place_left(leases, share))
 		return alone(leases);
 	if (!lease)
-		lease = lease_new(leases, row_key);
+		lease = lease_new(leases, share, row_key);
 	if (!lease)
 		return alone(leases);
 	if (lease_grant(leases, lease, request, now_ns, ret_token))
@@ -52,14 +55,14 @@ lease_wait(struct leases *leases, const uint8_t row_key[static ROW_KEY_SIZE],
 	   const struct lease_request *request, uint64_t deadline_ns,
 	   struct waiter *waiter)
 {
+	struct share *share = request->peer->share;
 	struct lease *lease;
 
-	if (leases->counts.waiters >= LEASE_WAITERS_MAX ||
-	    request->peer->share->waiters >= LEASE_WAITERS_MAX / LEASE_UID_PART)
+	if (!share_allows(share->waiters, leases->counts.waiters, LEASE_WAITERS_MAX, 1))
 		return -1;
 	lease = lease_find(leases, row_key);
 	if (!lease)
-		lease = lease_new(leases, row_key);
+		lease = lease_new(leases, share, row_key);
 	if (!lease)
 		return -1;
 	*waiter = (struct waiter){ .lease = lease, .request = *request };
@@ -318,11 +321,15 @@ lease_each(const struct leases *leases,
 void
 lease_reserve(struct leases *leases, const struct saved_lease *saved, uint64_t now_ns)
 {
+	struct share *share;
 	struct lease *lease;
 
 	if (lease_find(leases, saved->row_key))
 		return;
-	lease = lease_new(leases, saved->row_key);
+	share = share_join(leases, saved->uid);
+	lease = share ? lease_new(leases, share, saved->row_key) : NULL;
+	if (share)
+		share_leave(leases, share); /* the entry has it */
 	if (!lease)
 		return;
 	if (deadlines_add(&leases->lease_deadlines, &lease->deadline,
@@ -347,6 +354,11 @@ leases_new(uint64_t epoch, uint64_t (*number)(void *arg), void *arg)
 
 	if (!leases)
 		return NULL;
+	if (getrandom(leases->secret, sizeof(leases->secret), GRND_NONBLOCK) !=
+	    sizeof(leases->secret))
+		leases->secret[0] = leases->secret[1] = epoch;
+	leases->secret[0] |= 1;
+	leases->secret[1] |= 1;
 	leases->epoch = epoch;
 	leases->number = number;
 	leases->arg = arg;

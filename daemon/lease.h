@@ -21,13 +21,13 @@
 #include "daemon/deadlines.h"
 #include "daemon/record.h"
 
-/* Entries of the table; of these, those that lapsed (the oldest is forgotten for a new one). */
+/* Entries of the table; of these, those that lapsed (its uid's oldest is forgotten for a new one). Of both, and of who
+ * waits, a uid has at most half of what others leave. An entry is its holder's; where nobody holds it, his who held it
+ * last or waited for it first. */
 #define LEASES_MAX 65536
 #define LEASES_LAPSED_MAX 16384
 /* Who waits, all together. */
 #define LEASE_WAITERS_MAX 32768
-/* One uid has at most this part of what may be held, and of who may wait. */
-#define LEASE_UID_PART 2
 /* Steps of the walk from holder to holder. A longer way counts as a circle: who computes without a lease
  * wastes work, who waits for itself hangs. */
 #define LEASE_WALK_MAX 64

@@ -6,8 +6,9 @@
 
 #include "daemon/lease.h"
 
-#define LEASE_BUCKETS 16384 /* a power of two */
-#define HOLDER_BUCKETS 4096
+#define LEASE_BUCKETS 16384   /* a power of two */
+#define HOLDER_BUCKET_BITS 15 /* one for each who may wait */
+#define HOLDER_BUCKETS (1 << HOLDER_BUCKET_BITS)
 #define SHARE_BUCKETS 64
 
 enum state {
@@ -24,11 +25,12 @@ struct line {
 struct lease {
 	struct lease *next;                            /* in its bucket */
 	struct lease *next_of_peer, *previous_of_peer; /* HELD */
-	struct lease *older, *newer;                   /* LAPSED */
+	struct lease *older, *newer;                   /* LAPSED, of its share's */
 	uint8_t row_key[ROW_KEY_SIZE];
 	enum state state;
-	struct token token; /* unless OPEN */
-	struct peer *peer;  /* HELD; NULL while the daemon leaves */
+	struct token token;  /* unless OPEN */
+	struct share *share; /* whose it counts for */
+	struct peer *peer;   /* HELD; NULL while the daemon leaves */
 	uint64_t holder;
 	uint32_t uid;
 	unsigned failures;        /* of holders in a row */
@@ -37,11 +39,13 @@ struct lease {
 	struct line computing, watching;
 };
 
-/* What all peers of one uid have together. */
+/* What one uid has, all its peers together. */
 struct share {
 	struct share *next; /* in its bucket */
 	uint32_t uid;
-	size_t peers, waiters, held;
+	size_t references; /* peers and entries */
+	size_t waiters, entries, lapsed;
+	struct lease *oldest_lapsed, *newest_lapsed;
 };
 
 struct peer {
@@ -61,8 +65,9 @@ struct leases {
 	struct share *shares[SHARE_BUCKETS];
 	struct line told;
 	struct deadlines lease_deadlines, waiter_deadlines;
-	struct lease *oldest_lapsed, *newest_lapsed;
 	size_t lapsed;
+	uint64_t secret
+		[2]; /* odd: who waits for whom cannot be put into one bucket on purpose */
 	uint64_t epoch;
 	uint64_t (*number)(void *arg);
 	void *arg;
@@ -74,8 +79,11 @@ struct leases {
 
 /* NULL: nobody computes the key, or waits for it. */
 struct lease *lease_find(const struct leases *leases, const uint8_t *row_key);
-/* An OPEN one. NULL: no memory, or the table is full. */
-struct lease *lease_new(struct leases *leases, const uint8_t *row_key);
+/* May it have one more? What it had that lapsed first makes room. */
+bool lease_place_left(struct leases *leases, struct share *share);
+/* An OPEN one. NULL: no memory, or there is no place for it. */
+struct lease *lease_new(struct leases *leases, struct share *share,
+			const uint8_t *row_key);
 /* Out of the table: nobody waits for it any more. */
 void lease_forget(struct leases *leases, struct lease *lease);
 /* Whatever it was, nobody holds it now. */
@@ -99,6 +107,12 @@ lease_taken(const struct lease *lease)
 {
 	return lease->state == HELD || lease->state == RESERVED;
 }
+
+/* ---- peer.c ---- */
+
+/* NULL: no memory. */
+struct share *share_join(struct leases *leases, uint32_t uid);
+void share_leave(struct leases *leases, struct share *share);
 
 /* ---- waiter.c ---- */
 

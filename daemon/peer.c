@@ -15,7 +15,7 @@ share_place(struct leases *leases, uint32_t uid)
 	return at;
 }
 
-static struct share *
+struct share *
 share_join(struct leases *leases, uint32_t uid)
 {
 	struct share **place = share_place(leases, uid);
@@ -26,16 +26,16 @@ share_join(struct leases *leases, uint32_t uid)
 			return NULL;
 		(*place)->uid = uid;
 	}
-	(*place)->peers++;
+	(*place)->references++;
 	return *place;
 }
 
-static void
+void
 share_leave(struct leases *leases, struct share *share)
 {
 	struct share **place;
 
-	if (--share->peers)
+	if (--share->references)
 		return;
 	place = share_place(leases, share->uid);
 	*place = share->next;
@@ -76,7 +76,6 @@ peer_died(struct peer *peer, uint64_t now_ns)
 			peer->held = lease->next_of_peer;
 			if (peer->held)
 				peer->held->previous_of_peer = NULL;
-			peer->share->held--;
 			lease->peer = NULL;
 		} else {
 			lease_run_out(leases, lease, now_ns);

@@ -27,17 +27,20 @@ line_remove(struct line *line, struct waiter *waiter)
 		line->last = waiter->previous;
 }
 
+/* Multiply-shift with odd numbers that nobody knows (Dietzfelbinger and others, 1997). */
 static struct waiter **
-holder_bucket(struct leases *leases, uint64_t holder)
+holder_bucket(struct leases *leases, uint32_t uid, uint64_t holder)
 {
-	return &leases->holders[holder * 0x9e3779b97f4a7c15 >> 52 & (HOLDER_BUCKETS - 1)];
+	uint64_t hash = holder * leases->secret[0] + uid * leases->secret[1];
+
+	return &leases->holders[hash >> (64 - HOLDER_BUCKET_BITS)];
 }
 
 static void
 enlist(struct leases *leases, struct waiter *waiter)
 {
 	struct peer *peer = waiter->request.peer;
-	struct waiter **bucket = holder_bucket(leases, waiter->request.holder);
+	struct waiter **bucket = holder_bucket(leases, peer->uid, waiter->request.holder);
 
 	waiter->previous_of_peer = NULL;
 	waiter->next_of_peer = peer->waiters;
@@ -69,7 +72,8 @@ part(struct leases *leases, struct waiter *waiter)
 	if (waiter->previous_of_holder)
 		waiter->previous_of_holder->next_of_holder = waiter->next_of_holder;
 	else
-		*holder_bucket(leases, waiter->request.holder) = waiter->next_of_holder;
+		*holder_bucket(leases, peer->uid, waiter->request.holder) =
+			waiter->next_of_holder;
 	if (waiter->next_of_holder)
 		waiter->next_of_holder->previous_of_holder = waiter->previous_of_holder;
 	peer->share->waiters--;
@@ -127,7 +131,7 @@ static bool
 follow(struct leases *leases, struct walk *walk, uint32_t uid, uint64_t holder,
        const struct waiter *except)
 {
-	struct waiter *at = holder ? *holder_bucket(leases, holder) : NULL;
+	struct waiter *at = holder ? *holder_bucket(leases, uid, holder) : NULL;
 
 	for (; at; at = at->next_of_holder) {
 		if (++walk->steps > LEASE_WALK_MAX)

@@ -620,12 +620,16 @@ a_reserved_lease_is_not_resumed_by_another_uid(void **state)
 }
 
 static void
-what_lapsed_is_forgotten_from_the_oldest_on(void **state)
+of_what_lapsed_a_uid_loses_its_own_oldest_and_nobody_elses(void **state)
 {
-	struct caller caller;
+	struct caller caller, other;
 	struct token first = { 0, 0 };
 
 	(void)state;
+	other = (struct caller){ .peer = peer_new(leases, 1001),
+				 .wait_until = UINT64_MAX };
+	assert_int_equal(ask(&other, LEASES_MAX), LEASE_GRANTED);
+	peer_free(&other.peer, now);
 	for (unsigned i = 0; i <= LEASES_LAPSED_MAX; i++) {
 		caller_open(&caller);
 		assert_int_equal(ask(&caller, i), LEASE_GRANTED);
@@ -635,7 +639,101 @@ what_lapsed_is_forgotten_from_the_oldest_on(void **state)
 	}
 	assert_false(lease_valid(leases, KEY(0), first));
 	assert_true(lease_valid(leases, KEY(LEASES_LAPSED_MAX), caller.token));
-	assert_int_equal(lease_counts(leases)->entries, LEASES_LAPSED_MAX);
+	assert_true(lease_valid(leases, KEY(LEASES_MAX), other.token));
+	/* Half of what the other leaves, and the other's. */
+	assert_int_equal(lease_counts(leases)->entries, LEASES_LAPSED_MAX / 2 + 1);
+}
+
+static void
+what_lapsed_makes_room_for_what_its_uid_computes(void **state)
+{
+	struct caller caller;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		caller_open(&caller);
+		assert_int_equal(ask(&caller, i), LEASE_GRANTED);
+		peer_free(&caller.peer, now);
+	}
+	caller_open(&caller);
+	for (unsigned i = 100; i < LEASES_MAX / 2 + 100; i++)
+		assert_int_equal(ask(&caller, i), LEASE_GRANTED);
+	assert_int_equal(ask(&caller, LEASES_MAX), LEASE_ALONE);
+	peer_free(&caller.peer, now);
+}
+
+static void
+keys_that_one_uid_only_waits_for_are_among_its_entries(void **state)
+{
+	static struct waiter waiters[LEASE_WAITERS_MAX / 2];
+	struct caller caller, other;
+	struct lease_request request;
+	unsigned held = 0;
+
+	(void)state;
+	caller_open(&caller);
+	other = (struct caller){ .peer = peer_new(leases, 1001),
+				 .wait_until = UINT64_MAX };
+	request = (struct lease_request){ .peer = caller.peer, .only_wait = true };
+	for (unsigned i = 0; i < LEASE_WAITERS_MAX / 2; i++)
+		assert_int_equal(
+			lease_wait(leases, KEY(i), &request, UINT64_MAX, &waiters[i]), 0);
+	while (ask(&caller, LEASES_MAX + held) == LEASE_GRANTED)
+		held++;
+	assert_int_equal(held + LEASE_WAITERS_MAX / 2, LEASES_MAX / 2);
+	/* What somebody else computes is that one's. */
+	assert_int_equal(ask(&other, 0), LEASE_GRANTED);
+	assert_int_equal(ask(&caller, 2 * LEASES_MAX), LEASE_GRANTED);
+	assert_int_equal(ask(&caller, 2 * LEASES_MAX + 1), LEASE_ALONE);
+	close_all(&caller, 1);
+	close_all(&other, 1);
+}
+
+/* These all had one bucket, where a multiplication by a number that everybody knows said which. */
+static void
+holders_who_are_chosen_to_be_in_ones_way_are_not(void **state)
+{
+	enum { CROWD = 1000, SHIFT = 52 };
+	static struct waiter waiters[CROWD];
+	const uint64_t factor = 0x9e3779b97f4a7c15;
+	struct caller holder, victim, hostile;
+	struct lease_request request;
+	uint64_t wanted = 77 * factor >> SHIFT, chosen = 0;
+
+	(void)state;
+	caller_open(&holder);
+	holder.holder = 78;
+	caller_open(&victim);
+	victim.holder = 77;
+	hostile = (struct caller){ .peer = peer_new(leases, 1001),
+				   .wait_until = UINT64_MAX };
+	ask(&holder, 1);
+	ask(&hostile, 2);
+	request = (struct lease_request){ .peer = hostile.peer };
+	for (unsigned i = 0; i < CROWD; i++) {
+		do
+			chosen++;
+		while (chosen * factor >> SHIFT != wanted || chosen == 77);
+		request.holder = chosen;
+		assert_int_equal(
+			lease_wait(leases, KEY(2), &request, UINT64_MAX, &waiters[i]), 0);
+	}
+	/* The victim waits for one key, and asks for another that nobody holds. */
+	assert_int_equal(ask(&victim, 1), LEASE_PARK);
+	victim.verdict = LEASE_VAIN;
+	request = (struct lease_request){ .peer = victim.peer, .holder = 77 };
+	assert_int_equal(lease_ask(leases, KEY(3), &request, now, &victim.token),
+			 LEASE_GRANTED);
+	assert_int_equal(lease_wait(leases, KEY(4),
+				    &(struct lease_request){ .peer = hostile.peer,
+							     .only_wait = true },
+				    UINT64_MAX, &hostile.waiter),
+			 0);
+	assert_int_equal(lease_ask(leases, KEY(4), &request, now, &victim.token),
+			 LEASE_GRANTED);
+	close_all(&hostile, 1);
+	close_all(&victim, 1);
+	close_all(&holder, 1);
 }
 
 static void
@@ -647,7 +745,7 @@ one_uid_has_no_more_than_its_part_and_others_are_served(void **state)
 	caller_open(&caller);
 	other = (struct caller){ .peer = peer_new(leases, 1001),
 				 .wait_until = UINT64_MAX };
-	for (unsigned i = 0; i < LEASES_MAX / LEASE_UID_PART; i++)
+	for (unsigned i = 0; i < LEASES_MAX / 2; i++)
 		assert_int_equal(ask(&caller, i), LEASE_GRANTED);
 	assert_int_equal(ask(&caller, LEASES_MAX), LEASE_ALONE);
 	assert_int_equal(ask(&other, LEASES_MAX), LEASE_GRANTED);
@@ -658,7 +756,7 @@ one_uid_has_no_more_than_its_part_and_others_are_served(void **state)
 static void
 who_waits_has_a_bound_for_each_uid(void **state)
 {
-	enum { MOST = LEASE_WAITERS_MAX / LEASE_UID_PART };
+	enum { MOST = LEASE_WAITERS_MAX / 2 };
 	static struct waiter waiters[MOST + 1];
 	struct caller caller, other;
 	struct lease_request request;
@@ -682,16 +780,20 @@ who_waits_has_a_bound_for_each_uid(void **state)
 static void
 a_full_table_lets_everybody_compute_alone(void **state)
 {
-	struct caller callers[LEASE_UID_PART + 1];
+	enum { UIDS = 18 }; /* each has half of what is left, and the last nothing */
+	struct caller callers[UIDS];
+	unsigned key = 0;
 
 	(void)state;
-	for (unsigned i = 0; i <= LEASE_UID_PART; i++)
+	for (unsigned i = 0; i < UIDS; i++) {
 		callers[i] = (struct caller){ .peer = peer_new(leases, 1000 + i),
 					      .wait_until = UINT64_MAX };
-	for (unsigned i = 0; i < LEASES_MAX; i++)
-		assert_int_equal(ask(&callers[i % LEASE_UID_PART], i), LEASE_GRANTED);
-	assert_int_equal(ask(&callers[LEASE_UID_PART], LEASES_MAX), LEASE_ALONE);
-	close_all(callers, LEASE_UID_PART + 1);
+		while (ask(&callers[i], key) == LEASE_GRANTED)
+			key++;
+		assert_int_equal(callers[i].verdict, LEASE_ALONE);
+	}
+	assert_int_equal(key, LEASES_MAX);
+	close_all(callers, UIDS);
 }
 
 int
@@ -723,7 +825,10 @@ main(void)
 		T(leaving_tells_all_waiters_and_keeps_what_is_held_to_be_saved),
 		T(after_a_restart_others_wait_for_the_holder_and_then_compute),
 		T(a_reserved_lease_is_not_resumed_by_another_uid),
-		T(what_lapsed_is_forgotten_from_the_oldest_on),
+		T(of_what_lapsed_a_uid_loses_its_own_oldest_and_nobody_elses),
+		T(what_lapsed_makes_room_for_what_its_uid_computes),
+		T(keys_that_one_uid_only_waits_for_are_among_its_entries),
+		T(holders_who_are_chosen_to_be_in_ones_way_are_not),
 		T(one_uid_has_no_more_than_its_part_and_others_are_served),
 		T(who_waits_has_a_bound_for_each_uid),
 		T(a_full_table_lets_everybody_compute_alone),
