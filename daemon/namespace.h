@@ -81,6 +81,8 @@ struct usage {
 	uint64_t sweep_next_ns;
 	uint64_t sweep_walked;
 	uint64_t sweep_removed;
+	/* The writer's: what its objects have cost, in the middle of those that tell; 0: none was looked at. */
+	double median_cost_us;
 	/* Set by the loop: stamps above this number are kept, whatever they void. UINT64_MAX: none need be. */
 	_Atomic uint64_t keep_above;
 	/* Set by the loop, too: what its tenant may hold, in bytes as they are charged, and whether nobody can reach it any

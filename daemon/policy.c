@@ -21,8 +21,7 @@
 void
 policy_init(struct policy *policy, uint64_t seed)
 {
-	*policy = (struct policy){ .median_cost_us = MEDIAN_START_US,
-				   .chance = seed ? seed : 0x9e3779b97f4a7c15 };
+	*policy = (struct policy){ .chance = seed ? seed : 0x9e3779b97f4a7c15 };
 }
 
 /* xorshift64* (Vigna 2016). */
@@ -234,23 +233,27 @@ choose_namespace(struct policy *policy, const struct ledger *ledger,
 
 /* Follows the median by small steps towards each sample (stochastic approximation). */
 static void
-learn_cost(struct policy *policy, uint64_t cost_us)
+learn_cost(struct usage *usage, uint64_t cost_us)
 {
-	if ((double)cost_us > policy->median_cost_us)
-		policy->median_cost_us *= 1 + MEDIAN_STEP;
+	if ((double)cost_us > usage->median_cost_us)
+		usage->median_cost_us *= 1 + MEDIAN_STEP;
 	else
-		policy->median_cost_us *= 1 - MEDIAN_STEP;
-	if (policy->median_cost_us < 1)
-		policy->median_cost_us = 1;
+		usage->median_cost_us *= 1 - MEDIAN_STEP;
+	if (usage->median_cost_us < 1)
+		usage->median_cost_us = 1;
 }
 
+/* An object that does not tell its cost is compared with its neighbours, so theirs is what counts, and nobody else's. */
 static double
-benefit_us(struct policy *policy, const struct record *record)
+benefit_us(struct usage *usage, const struct record *record)
 {
-	double cost = policy->median_cost_us, benefit;
+	double cost, benefit;
 
+	if (usage->median_cost_us < 1)
+		usage->median_cost_us = MEDIAN_START_US;
+	cost = usage->median_cost_us;
 	if (record->cost_us) {
-		learn_cost(policy, record->cost_us);
+		learn_cost(usage, record->cost_us);
 		cost = (double)record->cost_us;
 	}
 	benefit = cost - READ_BACK_US - (double)record->length / 1024;
@@ -258,7 +261,7 @@ benefit_us(struct policy *policy, const struct record *record)
 }
 
 static void
-appraise(struct policy *policy, const struct objects *objects,
+appraise(struct usage *usage, const struct objects *objects,
 	 const struct recency *recency, double leaf_factor, const uint8_t *row_key,
 	 struct slice row, const struct record *record, bool is_void,
 	 struct candidate *ret)
@@ -274,7 +277,7 @@ appraise(struct policy *policy, const struct objects *objects,
 	ret->charged =
 		(uint64_t)((double)object_leaf_bytes(record, row.len) * leaf_factor) +
 		chunk_pages(record->big_rows, record->small_rows) * PAGE_SIZE_BYTES;
-	ret->value = uses * benefit_us(policy, record) /
+	ret->value = uses * benefit_us(usage, record) /
 		     ((double)ret->charged * (idle_s + HALF_LIFE_S));
 	if (record_over(record, objects->over_ms) || is_void)
 		ret->value = -1;
@@ -284,8 +287,7 @@ appraise(struct policy *policy, const struct objects *objects,
  * past the last row. */
 static int
 sample(struct policy *policy, struct objects *objects, const struct recency *recency,
-       double leaf_factor, const struct usage *usage, struct candidate *to,
-       unsigned *ret_count)
+       double leaf_factor, struct usage *usage, struct candidate *to, unsigned *ret_count)
 {
 	uint32_t incarnation = usage->incarnation;
 	uint8_t point[ROW_KEY_SIZE];
@@ -318,7 +320,7 @@ sample(struct policy *policy, struct objects *objects, const struct recency *rec
 			is_void = stamp_voids(objects->write, usage, &record);
 			if (is_void < 0)
 				return is_void;
-			appraise(policy, objects, recency, leaf_factor, key.data, row,
+			appraise(usage, objects, recency, leaf_factor, key.data, row,
 				 &record, is_void == STORE_HIT, &to[(*ret_count)++]);
 		}
 		found = write_next(objects->write, STORE_RECORDS, &key, &row);
@@ -363,7 +365,7 @@ struct round {
 /* Candidates of one namespace, worst first. A neighbour that is pooled already is not taken twice. */
 static int
 gather(struct policy *policy, struct objects *objects, const struct recency *recency,
-       double leaf_factor, const struct usage *usage, struct round *round)
+       double leaf_factor, struct usage *usage, struct round *round)
 {
 	struct candidate run[POLICY_RUN];
 	unsigned count = 0;

@@ -41,7 +41,6 @@ struct policy {
 	struct candidate pool[POLICY_POOL];
 	unsigned pooled;
 	uint32_t pool_incarnation;
-	double median_cost_us; /* of those that told their cost */
 	uint64_t chance;
 	/* Of the present round: a table by uid, and what is in it. */
 	struct tenant tenants[POLICY_TENANTS];

@@ -153,6 +153,41 @@ in_a_full_store_one_below_its_share_loses_nothing(void **state)
 	engine_close(&engine);
 }
 
+/* Small, so that its cost decides and not its size. */
+static void
+put_costly(struct engine *engine, uint32_t uid, unsigned number, uint64_t cost_us)
+{
+	struct put what = { .target = target_of(uid, "a", number),
+			    .ttl_ms = TTL_NEVER,
+			    .cost_us = cost_us };
+
+	assert_int_equal(engine_put_as(engine, &what, value, sizeof(value)), ANSWER_DONE);
+}
+
+static void
+what_others_say_that_theirs_has_cost_says_nothing_of_ones_own(void **state)
+{
+	struct engine engine;
+	const struct namespace *liar, *honest;
+	(void)state;
+
+	engine_open(&engine);
+	for (unsigned i = 0; i < 2 * OWN; i++) {
+		put_costly(&engine, 1, i, UINT64_MAX / 2);
+		put_costly(&engine, 2, i, 2000);
+	}
+	engine_sync(&engine);
+	configure(&engine, "[user *]\nquota = 2M\n");
+	while (charged(&engine, 1, "a") > 2 * MIB || charged(&engine, 2, "a") > 2 * MIB)
+		fill(&engine, 3, "other", 0, 1);
+	engine_sync(&engine); /* the writer is through with them */
+	liar = names_find(&engine.cache->names, 1, slice_text("a"));
+	honest = names_find(&engine.cache->names, 2, slice_text("a"));
+	assert_true(liar->usage->median_cost_us > 10000);
+	assert_true(honest->usage->median_cost_us < 3000);
+	engine_close(&engine);
+}
+
 static void
 what_is_not_declared_any_more_is_the_first_to_go(void **state)
 {
@@ -543,6 +578,8 @@ main(void)
 			a_shared_namespace_is_charged_to_itself_and_not_to_who_writes_there),
 		cmocka_unit_test(a_lower_quota_is_kept_at_once_and_by_itself),
 		cmocka_unit_test(in_a_full_store_one_below_its_share_loses_nothing),
+		cmocka_unit_test(
+			what_others_say_that_theirs_has_cost_says_nothing_of_ones_own),
 		cmocka_unit_test(what_is_not_declared_any_more_is_the_first_to_go),
 		cmocka_unit_test(
 			values_that_never_end_take_nothing_from_one_below_its_share),
