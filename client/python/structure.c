@@ -13,11 +13,16 @@
 
 /* Longer arguments are known by their digest only. */
 #define ARGUMENTS_PLAIN_MAX 512
+/* Of containers and objects inside each other: the stack must hold it whatever recursion the program allows itself. */
+#define DEPTH_MAX 500
 
 struct structure {
 	struct state *state;
 	struct encoding encoding;
 };
+
+/* Of this thread: what Python encodes comes back here with a structure of its own. */
+static _Thread_local unsigned depth;
 
 static int add_value(struct structure *structure, PyObject *value);
 
@@ -318,8 +323,13 @@ add_container(struct structure *structure, PyObject *value)
 	PyTypeObject *type = Py_TYPE(value);
 	int result;
 
+	if (depth == DEPTH_MAX) {
+		PyErr_Format(PyExc_RecursionError, "nested over %d deep", DEPTH_MAX);
+		return -1;
+	}
 	if (Py_EnterRecursiveCall(" in an argument"))
 		return -1;
+	depth++;
 	if (type == &PyTuple_Type)
 		result = add_tuple(structure, value);
 	else if (type == &PyList_Type)
@@ -332,6 +342,7 @@ add_container(struct structure *structure, PyObject *value)
 		result = add_unordered(structure, '>', value);
 	else
 		result = add_other(structure, value);
+	depth--;
 	Py_LeaveRecursiveCall();
 	return result;
 }

@@ -14,6 +14,7 @@ import operator
 import pathlib
 import pickle
 import re
+import sys
 import threading
 import uuid
 import zoneinfo
@@ -306,9 +307,15 @@ def endless_object():
 
 
 @pytest.mark.parametrize("value", [endless_list(), endless_object(), functools.reduce(lambda inner, _: [inner], range(100_000), [])])
-def test_what_contains_itself_or_is_too_deep_says_what_to_do(value):
-    with pytest.raises(TypeError, match="contains itself, or is nested too deeply.*__brine_key__"):
-        encode_structure(value)
+@pytest.mark.parametrize("limit", [sys.getrecursionlimit(), 1_000_000])  # as programs set it: the stack has its own
+def test_what_contains_itself_or_is_too_deep_says_what_to_do(value, limit):
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    try:
+        with pytest.raises(TypeError, match="contains itself, or is nested too deeply.*__brine_key__"):
+            encode_structure(value)
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @pytest.mark.parametrize("value", [object(), threading.Lock(), (number for number in ()), Foreign(1), adder(threading.Lock()),
