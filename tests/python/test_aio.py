@@ -34,7 +34,7 @@ def over(daemon):
 def over_played(played):
     def start(work, **options):
         async def with_cache():
-            async with brine.aio.Cache(socket=played.path, **options) as cache:
+            async with brine.aio.Cache(socket=played.path, **{"timeout": DEADLINE, **options}) as cache:
                 return await work(cache)
         return run(with_cache())
     return start

