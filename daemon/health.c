@@ -26,7 +26,8 @@ probe(struct cache *cache)
 	memset(&cache->probe, 0, offsetof(struct read_job, record));
 	cache->probe.kind = READ_PROBE;
 	cache->probe.uid = cache->own_uid;
-	be32_store(cache->probe.row_key, (uint32_t)(place[0] % cache->next_incarnation));
+	be32_store(cache->probe.row_key,
+		   (uint32_t)(place[0] % (UINT64_C(1) + cache->next_incarnation)));
 	memcpy(cache->probe.row_key + sizeof(uint32_t), place,
 	       ROW_KEY_SIZE - sizeof(uint32_t));
 	core_submit_job(cache, &cache->probe);
