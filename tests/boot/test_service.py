@@ -189,7 +189,9 @@ def test_a_reload_with_a_mistake_is_refused_and_changes_nothing(booted):
 def test_an_upgrade_under_load_fails_no_call(booted, load):
     running = load()
     before = main_pid(booted)
+    booted.run("sh", "-c", "echo max_namespaces = 300 >>/etc/brine/brined.conf")
     booted.run("dpkg", "-i", "/share/later/brined.deb")
+    assert "max_namespaces = 300" in booted.run("cat", "/etc/brine/brined.conf").stdout
     wait_until(lambda: json.loads(brine(booted, "ping", "--json").stdout)["release"] == "9.0.0", "the upgrade is not there")
     assert main_pid(booted) != before
     for _ in range(3):
