@@ -10,6 +10,9 @@ enum handover {
 	HANDOVER_STAYS,   /* it is as new as this one, or its user's own, or refuses */
 };
 
+/* Above every release. */
+#define HANDOVER_ANY_RELEASE UINT32_MAX
+
 /* Asks at the socket path as a daemon of this release; release is written as in the field RELEASE. Waits for at
  * most a second. */
 enum handover handover_ask(const char *path, uint32_t release);

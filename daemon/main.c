@@ -325,6 +325,19 @@ serve(struct conf *conf, const struct place *place, struct listener *listeners,
 	return server_run(&setup);
 }
 
+/* A service manager's daemon comes before one that a client started, whatever its release: clients ask at the
+ * manager's socket first. One that was started by hand does not ask: its user sees that there is another. */
+static enum handover
+ask_for_place(const struct place *place, const struct arguments *arguments,
+	      const struct listener *listeners, unsigned adopted)
+{
+	if (adopted && !is_adopted(place->socket, listeners, adopted))
+		return handover_ask(place->socket, HANDOVER_ANY_RELEASE);
+	if (arguments->automatic)
+		return handover_ask(place->socket, release_number());
+	return HANDOVER_NOBODY;
+}
+
 static int
 run(struct conf *conf, struct arguments *arguments)
 {
@@ -333,6 +346,7 @@ run(struct conf *conf, struct arguments *arguments)
 	char error[PLACE_ERROR_MAX];
 	enum server_end end;
 	int adopted;
+	bool stays;
 
 	adopted = listener_adopt(listeners, error);
 	if (adopted < 0 || place_choose(conf, &place, error)) {
@@ -344,9 +358,9 @@ run(struct conf *conf, struct arguments *arguments)
 			"%s is on %s, where the database could be damaged: the data is in "
 			"%s instead",
 			place.avoided, place.avoided_type, place.data);
-	/* One that was started by hand does not ask: its user sees that there is another. */
-	if (arguments->automatic &&
-	    handover_ask(place.socket, release_number()) == HANDOVER_STAYS) {
+	stays = ask_for_place(&place, arguments, listeners, (unsigned)adopted) ==
+		HANDOVER_STAYS;
+	if (stays && arguments->automatic) {
 		log_info("brined %s: %s has its daemon already", BRINE_VERSION,
 			 place.data);
 		return EXIT_SUCCESS;

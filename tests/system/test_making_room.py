@@ -12,7 +12,7 @@ import pytest
 
 import harness
 from harness import GOAWAY, HELLO, PING, REPLY, SYNC
-from test_daemon_life import another_or_skip
+from test_daemon_life import LISTEN, another_or_skip
 
 RELEASES = harness.BUILD / "releases"
 OLDER, NEWER = RELEASES / "brined-0.0.1", RELEASES / "brined-9.0.0"
@@ -60,6 +60,23 @@ def test_a_newer_daemon_gets_the_place_and_what_was_accepted_is_answered(make_da
     daemon.start()
     with daemon.client() as client:
         assert client.get(b"k").body == b"v"
+
+
+def test_a_service_manager_s_daemon_takes_the_place_of_any_that_a_client_started(make_daemon, folder):
+    newer = make_daemon("--automatic", program=NEWER)
+    service = make_daemon(start=False)
+    path = folder / "handed.sock"
+    service.arguments = ["-c", LISTEN, str(path), str(harness.BRINED), *service.arguments]
+    service.program = sys.executable
+    with newer.client() as client:
+        client.put(b"k", b"v")
+        service.start()
+        assert client.read().kind == GOAWAY
+    assert newer.wait() == 0
+    for place in path, service.socket:
+        with harness.Client(place) as client:
+            assert client.hello.makes_room is None
+            assert client.get(b"k").body == b"v"
 
 
 @pytest.mark.parametrize("automatic, fields", [
