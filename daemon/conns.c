@@ -111,6 +111,7 @@ admitted(struct conns *all, uint32_t uid)
 static void
 send_away(struct conns *all, int fd, uint32_t uid, enum error error, const char *text)
 {
+	const struct user *user = user_find(&all->sessions->users, uid);
 	struct message header = { 0 };
 	struct outbox outbox;
 
@@ -133,10 +134,13 @@ send_away(struct conns *all, int fd, uint32_t uid, enum error error, const char 
 			    uid, text);
 		return;
 	}
-	log_warning("refused a client of uid %" PRIu32 ": %u are connected and "
-		    "max_connections is %u; raise it, or look for a program that leaks "
-		    "connections (said once a minute)",
-		    uid, conns_count(all), all->connections_max);
+	log_warning(
+		"refused a client of uid %" PRIu32
+		": it has %zu of the %u connections, and may have half of what others "
+		"leave of max_connections, %u; raise that, or look for a program that "
+		"leaks connections (said once a minute)",
+		uid, user ? user->connections : 0, conns_count(all),
+		all->connections_max);
 }
 
 /* Why this uid is nobody whom the daemon may believe; NULL: it may. */
