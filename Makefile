@@ -36,7 +36,8 @@ endif
 # What a bare Debian 12 lacks for building and checking, and for lint and fuzz on top of it.
 PACKAGES = gcc libc6-dev binutils libuv1-dev liblmdb-dev libmsgpack-dev libxxhash-dev \
 	libinih-dev libcmocka-dev python3 python3-dev python3-pytest python3-hypothesis \
-	python3-msgpack python3-cloudpickle python3-numpy python3-pandas python3-pip python3-setuptools python3-wheel spin
+	python3-msgpack python3-cloudpickle python3-numpy python3-pandas python3-pip python3-setuptools python3-wheel \
+	python3-prometheus-client spin
 DEB_PACKAGES = dpkg-dev debhelper dh-python fakeroot lintian
 BOOT_PACKAGES = python3 python3-pytest systemd-container debootstrap
 LINT_PACKAGES = clang clang-format mandoc mypy systemd
