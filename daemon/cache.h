@@ -36,9 +36,10 @@ struct cache_config {
 	unsigned min_free_percent; /* of the file system */
 	uint64_t commit_delay_ns;
 	uint64_t max_unflushed_ns;
-	unsigned max_namespaces; /* private ones, per uid */
-	unsigned reader_threads; /* used at open only */
-	uint64_t pending_size;   /* bytes of accepted puts that are not on the disk yet */
+	unsigned max_namespaces;  /* private ones, per uid */
+	unsigned reader_threads;  /* used at open only */
+	uint64_t slow_request_ns; /* what takes longer is logged; 0: nothing is */
+	uint64_t pending_size; /* bytes of accepted puts that are not on the disk yet */
 	/* Shared namespaces, and quotas; borrowed until the next cache_configure(). NULL: there are none. */
 	const struct conf_tenants *tenants;
 	bool adopt; /* a store from another machine is taken for one of this; used at open only, as is: */
@@ -127,6 +128,8 @@ struct asker {
 	/* What may it do in this shared namespace? A reload may have changed that while the request waited, and it is
 	 * carried out with the rights of then. */
 	enum right (*may)(void *arg, struct slice namespace);
+	/* Whose it is; NULL is fine. */
+	uint32_t (*uid)(void *arg);
 };
 
 /* Where it goes. arg must stay valid until then. */

@@ -8,6 +8,7 @@
 #include "daemon/identity.h"
 #include "daemon/lease.h"
 #include "daemon/pending.h"
+#include "daemon/ration.h"
 #include "daemon/pulse.h"
 #include "daemon/reader.h"
 #include "daemon/recency.h"
@@ -232,6 +233,7 @@ struct cache {
 	void *on_room_arg;
 	struct cache_counts counts;
 	struct latency latencies[LATENCY_CLASSES];
+	struct ration slow; /* lines about slow requests */
 	unsigned
 		unmeasured; /* requests without a namespace, since the last that was measured */
 	uint64_t given_bytes; /* of values, on the loop */

@@ -14,7 +14,6 @@
 
 /* Lines about closed connections in a minute. */
 #define SAID_MAX 20
-#define MINUTE_NS (60 * UINT64_C(1000000000))
 /* What is read from a client whose connection ends, so that it sees the replies and not a reset. */
 #define DRAIN_MAX 16
 
@@ -139,14 +138,12 @@ conn_close(struct conn *conn)
 static bool
 may_say(struct conns *all)
 {
-	if (all->now_ns - all->minute_ns >= MINUTE_NS) {
-		if (all->said > SAID_MAX)
-			log_info("%u more connections were closed like that",
-				 all->said - SAID_MAX);
-		all->minute_ns = all->now_ns;
-		all->said = 0;
-	}
-	return all->said++ < SAID_MAX;
+	unsigned withheld;
+	bool may = ration_take(&all->said, all->now_ns, SAID_MAX, &withheld);
+
+	if (withheld)
+		log_info("%u more connections were closed like that", withheld);
+	return may;
 }
 
 void
@@ -159,7 +156,12 @@ conn_drop(struct conn *conn, const char *format, ...)
 	vsnprintf(why, sizeof(why), format, arguments);
 	va_end(arguments);
 	if (may_say(conn->all))
-		log_info("conn %" PRIu64 " of uid %" PRIu32 ": %s; closing", conn->number,
+		log_with(LOG_INFO,
+			 (const struct log_field[]){
+				 { "BRINE_UID", NULL, conn->uid },
+				 { "BRINE_CONNECTION", NULL, conn->number },
+				 { NULL, NULL, 0 } },
+			 "conn %" PRIu64 " of uid %" PRIu32 ": %s; closing", conn->number,
 			 conn->uid, why);
 	conn->all->sessions->counters.connections_dropped++;
 	conn_close(conn);

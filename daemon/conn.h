@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "daemon/input.h"
+#include "daemon/ration.h"
 #include "daemon/session.h"
 #include "daemon/watch.h"
 
@@ -64,8 +65,7 @@ struct conns {
 	bool leaving;
 	bool owing; /* somebody may owe something: sweep */
 	uint64_t refusal_said_ns;
-	uint64_t minute_ns; /* when the minute began in which */
-	unsigned said;      /* so many lines about closed connections were due */
+	struct ration said; /* lines about closed connections */
 	uint8_t buffer[CONN_DISCARD_MAX];
 };
 

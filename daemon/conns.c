@@ -112,6 +112,9 @@ static void
 send_away(struct conns *all, int fd, uint32_t uid, enum error error, const char *text)
 {
 	const struct user *user = user_find(&all->sessions->users, uid);
+	const struct log_field fields[] = { { "BRINE_UID", NULL, uid },
+					    { "BRINE_ERROR", error_name((int)error), 0 },
+					    { NULL, NULL, 0 } };
 	struct message header = { 0 };
 	struct outbox outbox;
 
@@ -129,18 +132,18 @@ send_away(struct conns *all, int fd, uint32_t uid, enum error error, const char 
 		return;
 	all->refusal_said_ns = all->now_ns + SAY_AGAIN_NS;
 	if (error == ERROR_FORBIDDEN) {
-		log_warning("refused a client of uid %" PRIu32
-			    ": %s (said once a minute)",
-			    uid, text);
+		log_with(LOG_WARNING, fields,
+			 "refused a client of uid %" PRIu32 ": %s (said once a minute)",
+			 uid, text);
 		return;
 	}
-	log_warning(
-		"refused a client of uid %" PRIu32
-		": it has %zu of the %u connections, and may have half of what others "
-		"leave of max_connections, %u; raise that, or look for a program that "
-		"leaks connections (said once a minute)",
-		uid, user ? user->connections : 0, conns_count(all),
-		all->connections_max);
+	log_with(LOG_WARNING, fields,
+		 "refused a client of uid %" PRIu32
+		 ": it has %zu of the %u connections, and may have half of what others "
+		 "leave of max_connections, %u; raise that, or look for a program that "
+		 "leaks connections (said once a minute)",
+		 uid, user ? user->connections : 0, conns_count(all),
+		 all->connections_max);
 }
 
 /* Why this uid is nobody whom the daemon may believe; NULL: it may. */

@@ -6,6 +6,8 @@
 #ifndef DAEMON_LOG_H
 #define DAEMON_LOG_H
 
+#include <stdint.h>
+
 /* In the order of conf's log_level. */
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
@@ -17,6 +19,22 @@ void log_set_level(enum log_level level);
 
 __attribute__((format(printf, 2, 3))) void log_write(enum log_level level,
 						     const char *format, ...);
+/* What a line is about, for those who read the journal by fields: name=text, or of a text that is NULL the number. */
+struct log_field {
+	const char *name; /* as the journal wants it: BRINE_UID; NULL ends a list */
+	const char *text;
+	uint64_t number;
+};
+
+/* The same as log_write(). Where standard error is the journal, the fields go with it, as the journal's native protocol
+ * has them; where that fails, and elsewhere, it is a plain line. */
+__attribute__((format(printf, 3, 4))) void log_with(enum log_level level,
+						    const struct log_field *fields,
+						    const char *format, ...);
+
+/* Where the journal listens, borrowed; NULL: where systemd has it. For tests. */
+void log_use_journal(const char *path);
+
 __attribute__((noreturn)) void log_check_failed(const char *condition, const char *file,
 						int line);
 

@@ -8,8 +8,30 @@
 #include "daemon/log.h"
 #include "proto/batch.h"
 
+/* Lines about refused requests in a minute. */
+#define SAID_MAX 20
+
 /* A version, or a status. */
 #define BUNDLE_HEADER_MAX 32
+
+/* Whose program does what it may not is for the administrator to know, too. */
+static void
+say_refused(struct session *session, enum error error, struct slice sentence)
+{
+	const struct log_field fields[] = { { "BRINE_UID", NULL, session->uid },
+					    { "BRINE_ERROR", error_name((int)error), 0 },
+					    { NULL, NULL, 0 } };
+	unsigned withheld;
+	bool may = ration_take(&session->all->refusals, clock_mono_ns(), SAID_MAX,
+			       &withheld);
+
+	if (withheld)
+		log_info("%u more requests were refused", withheld);
+	if (may)
+		log_with(LOG_INFO, fields, "refused a request of uid %u: %.*s",
+			 (unsigned)session->uid, (int)sentence.len,
+			 (const char *)sentence.data);
+}
 
 static void
 send_error(struct session *session, uint32_t id, struct message header, enum error error,
@@ -18,6 +40,9 @@ send_error(struct session *session, uint32_t id, struct message header, enum err
 	struct slice sentence = slice_text(text ? text : error_text((int)error));
 
 	session->all->counters.errors[error]++;
+	/* A client that gets UNSUPPORTED does without. */
+	if (error_class((int)error) == CLASS_REFUSAL && error != ERROR_UNSUPPORTED)
+		say_refused(session, error, sentence);
 	if (sentence.len > MESSAGE_TEXT_MAX)
 		sentence.len = MESSAGE_TEXT_MAX;
 	MESSAGE_SET(&header, ERROR, error, error);

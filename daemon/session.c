@@ -149,10 +149,19 @@ in_line(void *arg)
 		session->on_output(session->arg);
 }
 
+static uint32_t
+uid_of(void *arg)
+{
+	const struct session *session = arg;
+
+	return session->uid;
+}
+
 static const struct asker asker = {
 	.in_line = in_line,
 	.gone = gone,
 	.may = session_may,
+	.uid = uid_of,
 };
 
 struct later

@@ -11,6 +11,7 @@
 #include "daemon/cache.h"
 #include "daemon/counters.h"
 #include "daemon/outbox.h"
+#include "daemon/ration.h"
 #include "daemon/rights.h"
 #include "daemon/user.h"
 #include "daemon/usermap.h"
@@ -27,6 +28,7 @@ struct sessions {
 	struct usermap usermap;
 	struct users users;
 	struct counters counters;
+	struct ration refusals; /* lines about refused requests */
 	struct outbox_pool pool;
 	size_t batch_bytes;    /* that half-received batches hold */
 	size_t outstanding;    /* answers to come, of all of them */

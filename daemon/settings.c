@@ -13,6 +13,7 @@ settings_cache(const struct conf *conf, const char *path)
 		.max_unflushed_ns = conf->max_unflushed_ns,
 		.max_namespaces = conf->max_namespaces,
 		.reader_threads = conf->reader_threads,
+		.slow_request_ns = conf->slow_request_ns,
 		.pending_size = conf->pending_size,
 		.tenants = &conf->tenants,
 	};

@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/ration.h"
 
 /* Standard error is a pipe between capture_begin() and capture_end(). */
 static int pipe_ends[2], real_stderr;
@@ -100,6 +103,92 @@ the_journal_gets_priorities(void **state)
 	log_info("three");
 	log_debug("four");
 	assert_string_equal(capture_end(), "<3>one\n<4>two\n<6>three\n<7>four\n");
+}
+
+static void
+name_stream(void)
+{
+	struct stat status;
+	char stream[64];
+
+	fstat(STDERR_FILENO, &status);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev,
+		 (unsigned long long)status.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+}
+
+static const struct log_field fields[] = { { "BRINE_UID", NULL, 1000 },
+					   { "BRINE_ERROR", "FORBIDDEN\nMESSAGE=x", 0 },
+					   { NULL, NULL, 0 } };
+
+static void
+the_journal_gets_fields_in_one_datagram(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char folder[] = "/tmp/brine-log-XXXXXX", datagram[LOG_LINE_MAX + 1];
+	static char text[LOG_LINE_MAX * 2];
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ssize_t len;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", folder);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	log_use_journal(address.sun_path);
+	capture_begin();
+	name_stream();
+	log_with(LOG_WARNING, fields, "refused uid %d", 1000);
+	memset(text, 'x', sizeof(text) - 1);
+	log_with(LOG_WARNING, fields, "%s", text);
+	assert_string_equal(capture_end(), "");
+	len = recv(fd, datagram, sizeof(datagram) - 1, MSG_DONTWAIT);
+	assert_true(len > 0);
+	datagram[len] = '\0';
+	assert_string_equal(datagram, "PRIORITY=4\nSYSLOG_IDENTIFIER=brined\n"
+				      "BRINE_UID=1000\n"
+				      "BRINE_ERROR=FORBIDDEN\\x0aMESSAGE=x\n"
+				      "MESSAGE=refused uid 1000\n");
+	assert_in_range(recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT), 100,
+			LOG_LINE_MAX);
+	log_use_journal(NULL);
+	close(fd);
+	unlink(address.sun_path);
+	rmdir(folder);
+}
+
+static void
+fields_are_left_out_where_no_journal_takes_them(void **state)
+{
+	(void)state;
+	log_use_journal("/nowhere/socket");
+	capture_begin();
+	name_stream();
+	log_with(LOG_WARNING, fields, "refused uid %d", 1000);
+	assert_string_equal(capture_end(), "<4>refused uid 1000\n");
+	unsetenv("JOURNAL_STREAM");
+	capture_begin();
+	log_with(LOG_WARNING, fields, "refused uid %d", 1000);
+	assert_string_equal(after_time(capture_end()), "warning: refused uid 1000\n");
+	log_use_journal(NULL);
+}
+
+static void
+so_many_lines_a_minute_and_then_how_many_there_were(void **state)
+{
+	const uint64_t minute_ns = 60 * UINT64_C(1000000000);
+	struct ration ration = { 0 };
+	unsigned withheld;
+
+	(void)state;
+	for (unsigned minute = 5; minute < 7; minute++) {
+		for (unsigned i = 0; i < 10; i++) {
+			bool may = ration_take(&ration, minute * minute_ns + i, 3,
+					       &withheld);
+
+			assert_int_equal(may, i < 3);
+			assert_int_equal(withheld, minute == 6 && i == 0 ? 7 : 0);
+		}
+	}
 }
 
 static void
@@ -206,6 +295,9 @@ main(void)
 		TEST(a_line_has_time_and_level),
 		TEST(lines_above_the_level_are_dropped),
 		TEST(the_journal_gets_priorities),
+		TEST(the_journal_gets_fields_in_one_datagram),
+		TEST(fields_are_left_out_where_no_journal_takes_them),
+		TEST(so_many_lines_a_minute_and_then_how_many_there_were),
 		TEST(another_stream_of_the_journal_is_not_ours),
 		TEST(control_bytes_and_broken_utf8_are_escaped),
 		TEST(a_long_line_is_cut_with_dots),
