@@ -95,6 +95,7 @@ answer_meta(const struct message *message, struct brine_meta *meta)
 		.stale_ms = message_has(message, FIELD_STALE) && !message->stale_ms
 				    ? 1
 				    : message->stale_ms,
+		.stale_for_ms = message->stale_for_ms,
 		.codec = (uint32_t)message->codec,
 		.kind = (uint32_t)message->object_kind,
 		.writer_uid = BRINE_NOBODY,

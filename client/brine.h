@@ -252,6 +252,8 @@ struct brine_meta {
 	uint32_t codec;
 	uint32_t kind;       /* enum brine_kind */
 	uint32_t writer_uid; /* BRINE_NOBODY when the daemon did not say */
+	uint64_t
+		stale_for_ms; /* its stale window, after its time to live; 0: it has none */
 };
 #define BRINE_NOBODY UINT32_MAX
 
@@ -289,6 +291,9 @@ struct brine_get_options {
 		refresh_ms; /* a new time to live from now; BRINE_REFRESH_SAME: the one given at the
 	                             * put, anew; 0: leave it */
 	uint8_t stale_ok; /* 1: an expired object inside its stale window is a hit; see meta.stale_ms */
+	/* 1: for programs that look at everything: it is neither counted as a hit or miss nor as a use of the object,
+	 * which makes eviction spare it */
+	uint8_t quiet;
 };
 
 /* BRINE_HIT and a value to release, BRINE_MISS, or an error. A value whose stored bytes are damaged is a
@@ -608,6 +613,7 @@ struct brine_request {
 	size_t cursor_len;
 	uint32_t limit;   /* at most 4,096; 0: the daemon's */
 	uint8_t stale_ok; /* GET */
+	uint8_t quiet;    /* GET */
 	uint8_t lease; /* GET: enum brine_ask, 0: just the value; and so the next three */
 	uint8_t give_up;  /* RELEASE: enum brine_give_up */
 	uint64_t wait_ms; /* as in struct brine_lease_options */

@@ -13,7 +13,7 @@ dispensable(unsigned command)
 {
 	switch (command) {
 	case BRINE_GET:
-		return F(STALE_OK) | LEASE_FIELDS;
+		return F(STALE_OK) | F(QUIET) | LEASE_FIELDS;
 	case BRINE_META:
 		return F(STALE_OK);
 	case BRINE_PUT:

@@ -9,7 +9,7 @@
 #include "proto/message.h"
 
 /* No request has more fields to leave away, one after the other, and is then sent as it is. */
-#define LACKS_MAX 5
+#define LACKS_MAX 6
 
 struct lacks {
 	uint64_t fields[BRINE_RESUME +

@@ -116,6 +116,8 @@ set_ages(const struct brine_request *request, struct message *message)
 		MESSAGE_SET(message, NOT_VERSION, not_version, request->not_version);
 	if (request->stale_ok)
 		MESSAGE_SET(message, STALE_OK, stale_ok, 1);
+	if (request->quiet)
+		MESSAGE_SET(message, QUIET, quiet, 1);
 	if (request->refresh_ms)
 		MESSAGE_SET(message, REFRESH, refresh_ms,
 			    request->refresh_ms == BRINE_REFRESH_SAME
@@ -413,6 +415,7 @@ request_of_get(const void *key, size_t key_len, const struct brine_get_options *
 		.not_version = o->not_version,
 		.refresh_ms = o->refresh_ms,
 		.stale_ok = o->stale_ok,
+		.quiet = o->quiet,
 	};
 }
 

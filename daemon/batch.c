@@ -10,7 +10,7 @@
 #include "proto/batch.h"
 
 #define F(name) (UINT64_C(1) << FIELD_##name)
-#define GET_FIELDS (F(KEY) | F(MAX_AGE) | F(NOT_VERSION) | F(STALE_OK))
+#define GET_FIELDS (F(KEY) | F(MAX_AGE) | F(NOT_VERSION) | F(STALE_OK) | F(QUIET))
 #define PUT_FIELDS                                                                       \
 	(F(KEY) | F(TTL) | F(CODEC) | F(OBJECT_KIND) | F(COST) | F(CONDITION) |          \
 	 F(VERSION) | F(STALE_FOR) | F(TAGS))
@@ -82,7 +82,8 @@ read_get(struct call *call, struct get *ret_get)
 {
 	const struct message *message = &call->message;
 
-	if (!call_check_choice(call, FIELD_STALE_OK, message->stale_ok, 1))
+	if (!call_check_choice(call, FIELD_STALE_OK, message->stale_ok, 1) ||
+	    !call_check_choice(call, FIELD_QUIET, message->quiet, 1))
 		return false;
 	*ret_get = (struct get){
 		.target = call->target,
@@ -90,6 +91,7 @@ read_get(struct call *call, struct get *ret_get)
 								  : TTL_NEVER,
 		.not_version = message->not_version,
 		.stale_ok = message->stale_ok == 1,
+		.quiet = message->quiet == 1,
 		.whole_only = true,
 	};
 	return true;

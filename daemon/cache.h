@@ -74,13 +74,17 @@ struct answer {
 
 	bool has_meta; /* the next lines are filled (GET, META); PUT and TOUCH fill version alone */
 	uint8_t object_kind;
+	bool stale; /* it is past its time to live */
+	bool apart; /* of a hit with whole_only: ask for the value by itself, which counts then */
 	uint32_t codec;
 	uint32_t writer_uid;
+	uint8_t lease; /* what came of asking for one (enum lease_reply); its token is below */
 	uint64_t version;
 	uint64_t length;
 	uint64_t age_ms;
 	uint64_t ttl_left_ms; /* TTL_NEVER */
 	uint64_t cost_us;
+	uint64_t stale_for_ms; /* its window, after its time to live */
 
 	/* The value, one of: nothing (value.data NULL); value borrowed until the call or callback returns
 	 * (owner NULL); value inside owner, which the receiver takes and gives to free(); or a download,
@@ -89,13 +93,8 @@ struct answer {
 	void *owner;
 	struct keeper *keeper; /* of a borrowed value, or NULL: see cache_keep() */
 	struct download *download;
-	bool apart; /* of a hit with whole_only: ask for the value by itself, which counts then */
 
-	/* GET: what came of asking for a lease (enum lease_reply), and its token; and, of a hit, whether it
-	 * is past its time to live. */
-	uint8_t lease;
-	bool stale;
-	uint64_t stale_ms;
+	uint64_t stale_ms; /* of a stale hit: since when */
 	uint8_t token[CACHE_TOKEN_SIZE];
 
 	int64_t counter; /* INCR */
@@ -211,6 +210,7 @@ struct get {
 	bool refresh;         /* start the TTL anew */
 	uint64_t refresh_ms;  /* with refresh: 0 repeats the TTL given */
 	bool meta_only;
+	bool quiet;      /* counts for nothing, and is no use of the object */
 	bool whole_only; /* a value that would be a download stays: see answer.apart */
 };
 

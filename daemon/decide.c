@@ -162,14 +162,6 @@ decide_take(struct cache *cache, struct op *op, struct found *found,
 	return op_acknowledge(cache, op, op->simple.ack != ACK_MEMORY, ret_answer);
 }
 
-static uint64_t
-stale_window(const struct record *record)
-{
-	return record->stale_until_ms > record->expires_ms
-		       ? record->stale_until_ms - record->expires_ms
-		       : 0;
-}
-
 /* With an expiry, a record may outgrow its leaf: its value goes to chunk rows then. */
 static struct slice
 move_out(struct cache *cache, struct record *record)
@@ -192,7 +184,7 @@ op_touch_found(struct cache *cache, struct op *op, const struct found *found,
 	struct slice outgrown = slice(NULL, 0);
 	struct change *change;
 
-	core_set_expiry(cache, &record, ttl_ms, stale_window(&record));
+	core_set_expiry(cache, &record, ttl_ms, record_stale_window(&record));
 	if (!(record.flags & RECORD_CHUNKED) && !record_fits(&record, record.value.len))
 		outgrown = move_out(cache, &record);
 	change = core_make_change(op, CHANGE_PUT, &record, outgrown, ret_answer);

@@ -57,6 +57,7 @@ do_get(struct call *call)
 
 	if (!call_check_target(call) ||
 	    !call_check_choice(call, FIELD_STALE_OK, message->stale_ok, 1) ||
+	    !call_check_choice(call, FIELD_QUIET, message->quiet, 1) ||
 	    !call_check_choice(call, FIELD_LEASE, message->lease, LEASE_WISH_WAIT))
 		return;
 	get = (struct get){
@@ -67,6 +68,7 @@ do_get(struct call *call)
 		.refresh = message_has(message, FIELD_REFRESH),
 		.refresh_ms = message->refresh_ms,
 		.stale_ok = message->stale_ok == 1,
+		.quiet = message->quiet == 1,
 		.peer = call->session->peer,
 		.lease = (enum lease_wish)message->lease,
 		.holder = message->holder,

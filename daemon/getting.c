@@ -17,6 +17,7 @@ core_fill_meta(const struct cache *cache, const struct record *record,
 	answer->version = record->version;
 	answer->length = record->length;
 	answer->cost_us = record->cost_us;
+	answer->stale_for_ms = record_stale_window(record);
 	answer->age_ms = cache->now_ms > record->created_ms
 				 ? cache->now_ms - record->created_ms
 				 : 0;
@@ -98,7 +99,7 @@ miss(struct cache *cache, struct op *op, const struct found *found, enum presenc
 	if (op->get.meta_only)
 		return CACHE_NOW;
 	done = op->get.lease ? op_ask_lease(cache, op, ret_answer) : CACHE_NOW;
-	if (done == CACHE_NOW)
+	if (done == CACHE_NOW && !op->get.quiet)
 		count_miss(cache, op->namespace, why);
 	return done;
 }
@@ -160,7 +161,7 @@ op_decide_get(struct cache *cache, struct op *op, struct found *found,
 	} else {
 		free(found->owner);
 	}
-	if (!get->meta_only)
+	if (!get->meta_only && !get->quiet)
 		count_hit(cache, op, found, presence == STALE);
 	if (presence == STALE && get->lease)
 		op_offer_refresh(cache, op, &answer);

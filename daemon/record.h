@@ -109,6 +109,15 @@ record_over(const struct record *record, uint64_t now_ms)
 	return record_expired(record, now_ms) && record->stale_until_ms <= now_ms;
 }
 
+/* For how long the old value may be given out once it has expired. */
+static inline uint64_t
+record_stale_window(const struct record *record)
+{
+	return record->stale_until_ms > record->expires_ms
+		       ? record->stale_until_ms - record->expires_ms
+		       : 0;
+}
+
 /* The row of a tag: the number with which it was invalidated. */
 void stamp_write(uint64_t number, const uint8_t tag_key[static RECORD_TAG_SIZE],
 		 uint8_t to[static STAMP_ROW_SIZE]);

@@ -105,6 +105,8 @@ reply_meta(struct message *header, const struct answer *answer)
 		MESSAGE_SET(header, TTL_LEFT, ttl_left_ms, answer->ttl_left_ms);
 	if (answer->cost_us)
 		MESSAGE_SET(header, COST, cost_us, answer->cost_us);
+	if (answer->stale_for_ms)
+		MESSAGE_SET(header, STALE_FOR, stale_for_ms, answer->stale_for_ms);
 	if (answer->stale)
 		MESSAGE_SET(header, STALE, stale_ms, answer->stale_ms);
 	put_lease(header, answer);

@@ -22,6 +22,14 @@ codec_of_choice(uint64_t choice)
 	return numbers[choice];
 }
 
+bool
+codec_runs_code(uint32_t codec)
+{
+	uint32_t id = codec & 0xff;
+
+	return id == PICKLE || id == CLOUDPICKLE || id >= COUNT_OF(names);
+}
+
 void
 codec_show(uint32_t codec, char to[static CODEC_TEXT_MAX])
 {
