@@ -225,11 +225,17 @@ def test_a_cleaned_cache_is_an_empty_one(booted):
     brine(booted, "put", "kept", "--ack", "disk", "--value", "again")
 
 
-def test_a_user_s_own_units_serve_that_user(booted):
+def test_a_user_s_own_units_take_the_place_of_what_a_client_started(booted):
     booted.run("loginctl", "enable-linger", f"user{BOB}")
     wait_until(lambda: booted.run("systemctl", "--user", "is-system-running", uid=BOB, check=False).stdout.strip()
                in ("running", "degraded"), "no manager for the user")
+    automatic = booted.start("brined", "--automatic", uid=BOB)
+    wait_until(lambda: booted.run("test", "-S", f"/run/user/{BOB}/brine/brine.sock", check=False).returncode == 0,
+               "no daemon for the user")
+    brine(booted, "put", "mine", "--value", "from before", uid=BOB)
     booted.run("systemctl", "--user", "start", SOCKET, uid=BOB)
+    assert brine(booted, "get", "mine", uid=BOB).stdout == "from before"
+    assert automatic.wait(120) == 0
     said = json.loads(brine(booted, "ping", "--json", uid=BOB).stdout)
     assert said["where"].startswith(f"/run/user/{BOB}/brine/brine.sock") and said["server_uid"] == BOB
     booted.run("systemctl", "--user", "reload", SERVICE, uid=BOB)

@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 import subprocess
 
 # Of the distribution that the packages are built for.
@@ -29,7 +28,8 @@ def kept():
     wanted = " ".join((*PACKAGES, MIRROR))
     if mark.exists() and mark.read_text() == wanted:
         return KEPT / "tree"
-    shutil.rmtree(KEPT, ignore_errors=True)
+    # A debootstrap that was broken off may have left something of the host mounted in there.
+    subprocess.run(["rm", "-rf", "--one-file-system", str(KEPT)], check=True)
     KEPT.mkdir(mode=0o700)
     make(KEPT / "tree")
     mark.write_text(wanted)
