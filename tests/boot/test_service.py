@@ -186,6 +186,18 @@ def test_a_reload_with_a_mistake_is_refused_and_changes_nothing(booted):
     assert booted.show(SERVICE, "ActiveState") == "active"
 
 
+def test_what_is_refused_is_in_the_journal_with_fields_of_its_own(booted):
+    config = "/etc/brine/brined.conf.d/20-test.conf"
+    booted.run("install", "/dev/stdin", config, stdin=f"[namespace /models]\nreaders = user{ADA}\n")
+    booted.run("systemctl", "reload", SERVICE)
+    wait_until(lambda: brine(booted, "--namespace", "/models", "get", "x", check=False).returncode == 1,
+               "the namespace is not declared")
+    assert brine(booted, "--namespace", "/models", "get", "x", uid=EVE, check=False).returncode == 4
+    entry = wait_until(lambda: booted.run("journalctl", "--no-pager", "-o", "json", "-u", SERVICE, f"BRINE_UID={EVE}",
+                                          check=False).stdout, "the refusal is not in the journal")
+    assert json.loads(entry.splitlines()[0])["BRINE_ERROR"].lower() == "forbidden"
+
+
 def test_an_upgrade_under_load_fails_no_call(booted, load):
     running = load()
     before = main_pid(booted)
