@@ -178,6 +178,8 @@ fill_reply(struct brine_wire *wire, const struct frame *frame, const struct aske
 	}
 	reply->result = message->status == STATUS_DONE ? BRINE_DONE : BRINE_MISS;
 	answer_meta(message, &reply->meta);
+	if (asked->command == BRINE_SCAN)
+		reply->detail = message->damaged;
 	if (asked->command == BRINE_SCAN && message->cursor.len) {
 		memcpy(reply->cursor, message->cursor.data, message->cursor.len);
 		reply->cursor_len = message->cursor.len;

@@ -29,7 +29,7 @@ wants_body(const struct asked *asked, const struct brine_reply *reply)
 		return false;
 	return asked->command == BRINE_GET || asked->command == BRINE_TAKE ||
 	       asked->command == BRINE_SCAN || asked->command == BRINE_STATS ||
-	       asked->command == BRINE_BATCH;
+	       asked->command == BRINE_BATCH || asked->command == BRINE_CONFIG;
 }
 
 static void

@@ -504,6 +504,8 @@ int brine_scan_begin(struct brine *brine, const struct brine_scan_options *optio
 int brine_scan_next(struct brine_scan *scan, struct brine_entry *ret_entry);
 /* How many entries brine_scan_next() has at hand without asking the daemon. */
 size_t brine_scan_held(const struct brine_scan *scan);
+/* Rows that the pages so far left out, because they did not match their checksum: the keys are not known. */
+uint64_t brine_scan_damaged(const struct brine_scan *scan);
 void brine_scan_end(struct brine_scan **scan);
 
 /* ---- statistics */
@@ -519,6 +521,11 @@ struct brine_stat {
  * shape are passed over. */
 int brine_stats_next(const struct brine_value *text, size_t *position,
 		     struct brine_stat *ret_stat);
+
+/* The options of the daemon, one line for each: `name TAB value TAB effect TAB when TAB origin LF`; later releases may
+ * have more words. effect is what the value comes to, or empty; when is `live` or `start`. For administrators: others
+ * get -BRINE_ERROR_FORBIDDEN. Release the value. */
+int brine_config(struct brine *brine, struct brine_value **ret_text);
 
 /* ---- streams: values of any length through a bounded buffer
  *
@@ -579,6 +586,7 @@ enum brine_command {
 	BRINE_BATCH = 15,
 	BRINE_RELEASE = 16,
 	BRINE_RESUME = 17,
+	BRINE_CONFIG = 18,
 };
 
 /* What a GET asks for beside the value. */
@@ -630,14 +638,14 @@ struct brine_request {
 struct brine_reply {
 	uint64_t token; /* brine_wire_request()'s; brine_many(): the request's index */
 	int result;     /* what the single call would return */
-	/* GET and TAKE hit: the value. STATS: the text. SCAN: a page of entries, and the next line. Else NULL.
+	/* GET and TAKE hit: the value. STATS, CONFIG: the text. SCAN: a page of entries, and the next line. Else NULL.
 	 * The receiver releases it. */
 	struct brine_value *value;
 	struct brine_meta meta;   /* GET, META, TAKE hit; PUT, INCR: the version alone */
 	unsigned char cursor[64]; /* SCAN: where the next page begins */
 	size_t cursor_len;        /* 0: this was the last */
 	uint64_t
-		detail; /* of an error: the limit that was passed, or the field that is not supported */
+		detail; /* of an error: the limit that was passed, or the field that is not supported; SCAN: damaged rows */
 	int again; /* of an error: 1 when sending the same request again cannot do it twice */
 	struct brine_lease lease; /* GET that asked for one */
 	int64_t counter;          /* INCR */

@@ -362,10 +362,11 @@ brine_ping(struct brine *brine, struct brine_daemon *ret_daemon)
 	return result;
 }
 
-int
-brine_stats(struct brine *brine, struct brine_value **ret_text)
+static int
+ask_for_text(struct brine *brine, enum brine_command command,
+	     struct brine_value **ret_text)
 {
-	struct brine_request request = { .command = BRINE_STATS };
+	struct brine_request request = { .command = command };
 	struct brine_reply reply;
 	int result;
 
@@ -376,7 +377,19 @@ brine_stats(struct brine *brine, struct brine_value **ret_text)
 		return result;
 	if (!reply.value)
 		return handle_fail(brine, BRINE_ERROR_BAD_PEER,
-				   "the daemon sent no statistics");
+				   "the daemon sent nothing in its answer");
 	*ret_text = reply.value;
 	return BRINE_DONE;
+}
+
+int
+brine_stats(struct brine *brine, struct brine_value **ret_text)
+{
+	return ask_for_text(brine, BRINE_STATS, ret_text);
+}
+
+int
+brine_config(struct brine *brine, struct brine_value **ret_text)
+{
+	return ask_for_text(brine, BRINE_CONFIG, ret_text);
 }

@@ -204,6 +204,7 @@ answer_disabled(struct many *many)
 			break;
 		case BRINE_PING:
 		case BRINE_STATS:
+		case BRINE_CONFIG:
 		case BRINE_INCR:
 			reply->result = -BRINE_ERROR_DISABLED;
 			break;

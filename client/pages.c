@@ -68,6 +68,7 @@ struct brine_scan {
 	size_t position;
 	size_t held;
 	bool finished;
+	uint64_t damaged; /* rows that the pages so far left out */
 	uint32_t limit;
 	size_t cursor_len, prefix_len;
 	unsigned char cursor[MESSAGE_CURSOR_MAX];
@@ -149,6 +150,7 @@ fetch_page(struct brine_scan *scan)
 	scan->cursor_len = reply.cursor_len;
 	memcpy(scan->cursor, reply.cursor, reply.cursor_len);
 	scan->finished = reply.cursor_len == 0;
+	scan->damaged += reply.detail;
 	return count_page(scan);
 }
 
@@ -179,6 +181,12 @@ size_t
 brine_scan_held(const struct brine_scan *scan)
 {
 	return scan->held;
+}
+
+uint64_t
+brine_scan_damaged(const struct brine_scan *scan)
+{
+	return scan->damaged;
 }
 
 void

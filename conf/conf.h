@@ -23,6 +23,16 @@ struct conf_group {
 	uint32_t gid;
 };
 
+/* Where a value stood: "default", "--set", "/etc/brine/brined.conf:12"; a longer one is cut. */
+#define CONF_ORIGIN_MAX 256
+
+enum {
+#define O(name, type, initial, min, max, zero, reload, help) CONF_OPTION_##name,
+#include "conf/options.def"
+#undef O
+	CONF_OPTIONS
+};
+
 /* One member per option; durations end in _ns, percentages in _percent. */
 struct conf {
 #define CONF_SIZE(name) uint64_t name;
@@ -42,7 +52,8 @@ struct conf {
 #undef CONF_PATH
 #undef CONF_LEVEL
 #undef CONF_GROUP
-	struct conf_tenants tenants; /* the sections */
+	char origins[CONF_OPTIONS][CONF_ORIGIN_MAX]; /* in the order of the table */
+	struct conf_tenants tenants;                 /* the sections */
 };
 
 struct conf_error {
@@ -54,6 +65,7 @@ struct conf_item {
 	const char *name;
 	const char *value; /* as conf_set() takes it; borrowed during the callback */
 	const char *initial;
+	const char *origin;  /* where the value stood; borrowed like it */
 	const char *allowed; /* "64M to 64T, or 0 (automatic)"; borrowed like value */
 	const char *help;
 	bool live; /* a running daemon takes a new value */

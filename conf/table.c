@@ -290,8 +290,8 @@ set_group(const struct option *option, struct conf *conf, const char *value,
 }
 
 static int
-set_value(const struct option *option, struct conf *conf, const char *value,
-	  const char *origin, struct conf_error *error)
+take_value(const struct option *option, struct conf *conf, const char *value,
+	   const char *origin, struct conf_error *error)
 {
 	char allowed[ALLOWED_MAX], why[ALLOWED_MAX + 32];
 	uint64_t number;
@@ -310,6 +310,16 @@ set_value(const struct option *option, struct conf *conf, const char *value,
 		return refuse_value(option, value, origin, why, error);
 	}
 	store(option, conf, number);
+	return 0;
+}
+
+static int
+set_value(const struct option *option, struct conf *conf, const char *value,
+	  const char *origin, struct conf_error *error)
+{
+	if (take_value(option, conf, value, origin, error))
+		return -1;
+	snprintf(conf->origins[option - options], CONF_ORIGIN_MAX, "%s", origin);
 	return 0;
 }
 
@@ -374,6 +384,7 @@ show(const struct option *option, const struct conf *conf,
 		.name = option->name,
 		.value = value,
 		.initial = option->initial,
+		.origin = conf->origins[option - options],
 		.allowed = allowed,
 		.help = option->help,
 		.live = option->reload == LIVE,

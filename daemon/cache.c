@@ -405,6 +405,13 @@ cache_max_value(const struct cache *cache)
 }
 
 uint64_t
+cache_max_size(const struct cache *cache, const char **ret_why)
+{
+	*ret_why = cache->max_size_why;
+	return cache->max_size;
+}
+
+uint64_t
 cache_epoch(const struct cache *cache)
 {
 	return cache->epoch;

@@ -101,6 +101,8 @@ struct answer {
 	/* What a bundle came to, the receiver's to free; with an error: which item it is about, from 1; 0: none. */
 	struct bundle *bundle;
 	uint32_t entry;
+	uint32_t
+		damaged; /* SCAN: rows that the page leaves out, not matching their checksum */
 
 	/* SCAN: where to go on (len 0: finished), borrowed like value. */
 	struct slice cursor;
@@ -367,6 +369,8 @@ const char *cache_lost(const struct cache *cache);
 
 /* What HELLO announces. */
 uint64_t cache_max_value(const struct cache *cache);
+/* What max_size comes to; *ret_why is static. */
+uint64_t cache_max_size(const struct cache *cache, const char **ret_why);
 uint64_t cache_epoch(const struct cache *cache);
 
 #endif

@@ -5,6 +5,7 @@
 #include "daemon/call.h"
 #include "daemon/log.h"
 #include "daemon/put.h"
+#include "daemon/showing.h"
 #include "proto/key.h"
 
 #define SCAN_LIMIT_MAX 4096
@@ -255,6 +256,7 @@ static void (*const commands[])(struct call *) = {
 	[COMMAND_INCR] = do_incr,
 	[COMMAND_BATCH] = batch_begin,
 	[COMMAND_INVALIDATE] = do_invalidate,
+	[COMMAND_CONFIG] = show_config,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -125,6 +125,11 @@ op_give_page(struct cache *cache, struct parked *parked)
 			   cursor_start(cache, be32_load(parked->job->row_key)));
 		answer.cursor = slice(parked->job->row_key, ROW_KEY_SIZE);
 	}
+	answer.damaged = parked->job->unsound;
+	if (answer.damaged) {
+		cache->counts.damaged_rows += answer.damaged - 1;
+		core_note_damage(cache, "a record");
+	}
 	cache->counts.scans++;
 	op_measure_later(cache, &parked->op);
 	answer_give(&parked->op.later, &answer);

@@ -28,7 +28,7 @@
 #define LOCK_WAIT_MS 3000
 #define LOCK_WAIT_LISTENING_MS 300
 /* Unless the configuration says something else. */
-#define AUTOMATIC_IDLE_EXIT_NS (15 * 60 * UINT64_C(1000000000))
+#define AUTOMATIC_IDLE_EXIT "15m"
 
 enum {
 	EXIT_USAGE = 2,
@@ -179,9 +179,10 @@ read_configuration(struct conf *ret_conf, struct conf_error *error, void *arg)
 	const struct arguments *arguments = arg;
 
 	conf_defaults(ret_conf);
-	if (arguments->automatic)
-		ret_conf->idle_exit_ns = AUTOMATIC_IDLE_EXIT_NS;
-	if (read_files(ret_conf, arguments->config, error) ||
+	if ((arguments->automatic &&
+	     conf_set_option(ret_conf, "idle_exit", AUTOMATIC_IDLE_EXIT, "--automatic",
+			     error)) ||
+	    read_files(ret_conf, arguments->config, error) ||
 	    apply_settings(ret_conf, arguments, error))
 		return -1;
 	return conf_check(ret_conf, error);

@@ -247,14 +247,16 @@ read_part(struct snapshot *snapshot, struct read_job *job)
 
 /* Is there an object in this row, and does it count? STORE_HIT, STORE_MISS or an error. */
 static int
-look_at(struct snapshot *snapshot, const struct read_job *job, struct slice key,
+look_at(struct snapshot *snapshot, struct read_job *job, struct slice key,
 	struct slice row, struct record *ret_record)
 {
 	uint64_t stamp;
 	int done;
 
-	if (!record_sound(row, key.data) || !record_read(row, ret_record))
+	if (!record_sound(row, key.data) || !record_read(row, ret_record)) {
+		job->unsound++;
 		return STORE_MISS;
+	}
 	done = find_stamp(snapshot, job, ret_record, &stamp);
 	if (done < 0)
 		return done;
@@ -271,6 +273,7 @@ scan(struct snapshot *snapshot, struct read_job *job)
 				  slice(job->row_key, ROW_KEY_SIZE), &key, &row);
 
 	job->more = false;
+	job->unsound = 0;
 	for (unsigned looked = 0; found == STORE_HIT; looked++) {
 		int there = STORE_MISS;
 

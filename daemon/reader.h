@@ -61,7 +61,8 @@ struct read_job {
 	/* READ_SCAN: called in the reader for each record that no stamp voids; false ends the job before this
 	 * row. */
 	bool (*visit)(void *owner, const uint8_t *row_key, const struct record *record);
-	bool more; /* READ_SCAN: row_key is where to go on */
+	bool more;        /* READ_SCAN: row_key is where to go on */
+	unsigned unsound; /* READ_SCAN: rows that did not match their checksum */
 
 	int result; /* STORE_HIT, STORE_MISS or an error; STORE_DAMAGED also for a wrong checksum */
 	bool waited;    /* READ_OBJECT: the disk was waited for to find the record */

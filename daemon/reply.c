@@ -201,6 +201,8 @@ reply_done(struct session *session, uint32_t id, enum reply_form form,
 		return;
 	case REPLY_PAGE:
 		MESSAGE_SET(&header, COUNT, count, answer->count);
+		if (answer->damaged)
+			MESSAGE_SET(&header, DAMAGED, damaged, answer->damaged);
 		if (answer->cursor.len)
 			MESSAGE_SET(&header, CURSOR, cursor, answer->cursor);
 		if (!answer->count)

@@ -89,6 +89,26 @@ skip_blanks(const char *text)
 }
 
 int
+size_parse(const char *text, uint64_t *ret_bytes)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	uint64_t number;
+
+	if (take_digits(&text, &number))
+		return -1;
+	if (*text) {
+		unit = strchr(units, *text);
+		if (!unit || text[1] ||
+		    __builtin_mul_overflow(
+			    number, UINT64_C(1) << (10 * (unit - units + 1)), &number))
+			return -1;
+	}
+	*ret_bytes = number;
+	return 0;
+}
+
+int
 integer_parse(const char *text, int64_t *ret_integer)
 {
 	uint64_t number, most = INT64_MAX;

@@ -10,6 +10,9 @@
 #define DURATION_LONG -2  /* does not fit */
 int duration_parse(const char *text, uint64_t *ret_us);
 
+/* "64M", "817": bytes, with K, M, G or T as powers of 1024. Returns 0 or -1. */
+int size_parse(const char *text, uint64_t *ret_bytes);
+
 /* Digits alone. Returns 0 or -1. */
 int number_parse(const char *text, uint64_t *ret_number);
 /* The same with a sign, of 64 bits; blanks around it are passed over. */

@@ -19,7 +19,7 @@ MARKS = {"none": NONE, "more": MORE, "last": LAST, "abort": ABORT}
 REPLY, ERROR, GOAWAY = 128, 129, 130
 COMMANDS = {"HELLO": 1, "PING": 2, "GET": 3, "PUT": 4, "DELETE": 5, "TOUCH": 6, "META": 7,
             "SCAN": 8, "FLUSH": 9, "STATS": 10, "SYNC": 11, "INCR": 12, "INVALIDATE": 13,
-            "TAKE": 14, "BATCH": 15, "RELEASE": 16, "RESUME": 17}
+            "TAKE": 14, "BATCH": 15, "RELEASE": 16, "RESUME": 17, "CONFIG": 18}
 KINDS = dict(COMMANDS, REPLY=REPLY, ERROR=ERROR, GOAWAY=GOAWAY)
 
 # name: (number, type)
@@ -37,7 +37,7 @@ FIELDS = {
     "STATUS": (64, "number"), "ERROR": (65, "number"), "TEXT": (66, "text"),
     "DETAIL": (67, "number"), "AGE": (68, "number"), "TTL_LEFT": (69, "number"),
     "WRITER": (70, "number"), "COUNT": (71, "number"), "LAST_ID": (72, "number"),
-    "COUNTER": (73, "number"), "STALE": (74, "number"), "ENTRY": (75, "number"),
+    "COUNTER": (73, "number"), "STALE": (74, "number"), "ENTRY": (75, "number"), "DAMAGED": (76, "number"),
     "PROTOCOL": (80, "number"), "FEATURES": (81, "number"), "RELEASE": (82, "number"),
     "UID": (83, "number"), "MAX_VALUE": (84, "number"), "EPOCH": (85, "number"),
     "MAKES_ROOM": (86, "number"), "SUCCESSOR": (87, "number"),

@@ -39,7 +39,7 @@ LEVELS = [
     {"session"},
     {"reply"},
     {"call", "gather"},
-    {"put"},
+    {"put", "showing"},
     {"batch"},
     {"dispatch"},
     {"conn"},
@@ -67,7 +67,7 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 # What the daemon may use of proto/: all of it where requests are read and answered,
 # and below that only the headers of plain values.
 PROTO_USERS = {"cache", "cache_core", "request", "counters", "rights", "stream", "outbox", "session",
-               "reply", "call", "put", "batch", "gather", "dispatch", "conn", "intake", "conns",
+               "reply", "call", "put", "showing", "batch", "gather", "dispatch", "conn", "intake", "conns",
                "handover", "server", "main"}
 PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key.h",
                 "proto/latency.h", "proto/slice.h", "proto/tag.h"}

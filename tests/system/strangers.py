@@ -21,7 +21,7 @@ SETGROUPS, SETRESGID, SETRESUID = NUMBERS.get(platform.machine(), (None,) * 3)
 REASON = "only root can be several users: run the tests as root, on x86-64 or arm64"
 needs_uids = pytest.mark.skipif(os.geteuid() != 0 or SETRESUID is None, reason=REASON)
 
-INCR, INVALIDATE, TAKE, BATCH, RELEASE, RESUME = 12, 13, 14, 15, 16, 17
+INCR, INVALIDATE, TAKE, BATCH, RELEASE, RESUME, CONFIG = 12, 13, 14, 15, 16, 17, 18
 FORBIDDEN, NOT_ADMITTED, TOO_MANY = 37, 41, 38
 harness.FIELDS.update({
     "stale_for": 14, "stale_ok": 15, "tags": 18, "lease": 19, "token": 20, "holder": 21, "wait": 22,

@@ -8,7 +8,7 @@ import pytest
 import harness
 import strangers
 from harness import (DELETE, ERROR_KIND, FLUSH, GET, META, PUT, REPLY, SCAN, STATS, SYNC, TOUCH)
-from strangers import BATCH, FORBIDDEN, INCR, INVALIDATE, TAKE, needs_uids, serve  # noqa: F401 (a fixture)
+from strangers import BATCH, CONFIG, FORBIDDEN, INCR, INVALIDATE, TAKE, needs_uids, serve  # noqa: F401 (a fixture)
 
 pytestmark = needs_uids
 
@@ -164,6 +164,7 @@ def tour(client):
     yield ask(harness.PING)
     yield ask(SYNC)
     yield ask(STATS)
+    yield ask(CONFIG)
     for name in ("default", "web"):
         yield ask(FLUSH, {"namespace": name})
         yield ask(SCAN, {"namespace": name})
@@ -181,7 +182,7 @@ def test_the_tour_leaves_no_command_out():
 
     recorder = Recorder()
     list(tour(recorder))
-    assert recorder.kinds == set(range(1, 18))
+    assert recorder.kinds == set(range(1, 19))
 
 
 def fill(client, thousands):

@@ -674,6 +674,48 @@ set_it_again(const struct conf_item *item, void *arg)
 	assert_int_equal(conf_set_option(arg, item->name, item->value, "x", &error), 0);
 }
 
+/* Wherever they stood. */
+static void
+assert_same_values(const struct conf *conf, const struct conf *other)
+{
+	struct conf copies[] = { *conf, *other };
+
+	memset(copies[0].origins, 0, sizeof(copies[0].origins));
+	memset(copies[1].origins, 0, sizeof(copies[1].origins));
+	assert_memory_equal(&copies[0], &copies[1], sizeof(copies[0]));
+}
+
+static void
+check_origin(const struct conf_item *item, void *arg)
+{
+	const char *expected = "default";
+
+	(void)arg;
+	if (strcmp(item->name, "max_size") == 0)
+		expected = "file:2";
+	else if (strcmp(item->name, "socket") == 0)
+		expected = "--socket";
+	assert_string_equal(item->origin, expected);
+}
+
+static void
+an_option_knows_where_its_value_stood(void **state)
+{
+	static const char text[] = "max_size = 1G\nmax_size = 2G\n";
+	FILE *stream = fmemopen((char *)text, sizeof(text) - 1, "r");
+	struct conf conf;
+
+	(void)state;
+	conf_defaults(&conf);
+	assert_int_equal(conf_read_stream(&conf, stream, "file", &error), 0);
+	fclose(stream);
+	assert_int_equal(conf_set_option(&conf, "socket", "/run/x", "--socket", &error),
+			 0);
+	/* What is refused leaves the value, and so its origin, as it was. */
+	assert_int_equal(conf_set(&conf, "max_size=1", "--set", &error), -1);
+	conf_each(&conf, check_origin, NULL);
+}
+
 static void
 a_printed_value_can_be_set_again(void **state)
 {
@@ -683,7 +725,7 @@ a_printed_value_can_be_set_again(void **state)
 	conf_defaults(&conf);
 	conf_defaults(&again);
 	conf_each(&conf, set_it_again, &again);
-	assert_memory_equal(&conf, &again, sizeof(conf));
+	assert_same_values(&conf, &again);
 }
 
 /* ---- the texts */
@@ -816,9 +858,9 @@ the_example_file_sets_every_option_to_its_default(void **state)
 	assert_in_range(count, 10, 100);
 	conf_defaults(&defaults);
 	assert_int_equal(read_text(&conf, text, len), 0);
-	assert_memory_equal(&conf, &defaults, sizeof(conf));
+	assert_same_values(&conf, &defaults);
 	assert_int_equal(conf_read_file(&conf, "conf/brined.conf", &error), 0);
-	assert_memory_equal(&conf, &defaults, sizeof(conf));
+	assert_same_values(&conf, &defaults);
 }
 
 int
@@ -852,6 +894,7 @@ main(void)
 		cmocka_unit_test(a_missing_file_is_an_error_that_says_so),
 		cmocka_unit_test(max_value_must_fit_into_max_size),
 		cmocka_unit_test(a_reload_tells_live_options_from_others),
+		cmocka_unit_test(an_option_knows_where_its_value_stood),
 		cmocka_unit_test(a_printed_value_can_be_set_again),
 		cmocka_unit_test(the_manual_page_says_what_the_table_says),
 		cmocka_unit_test(the_manual_page_says_what_may_stand_in_sections),

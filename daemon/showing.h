@@ -1,0 +1,10 @@
+/* showing.h - CONFIG: the options in effect, and where each came from. Loop thread only. */
+#ifndef DAEMON_SHOWING_H
+#define DAEMON_SHOWING_H
+
+#include "daemon/call.h"
+
+/* Answers the request; who is no administrator is refused. */
+void show_config(struct call *call);
+
+#endif
