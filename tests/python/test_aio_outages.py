@@ -3,7 +3,6 @@
 import asyncio
 import os
 import threading
-import time
 import warnings
 
 import brine
@@ -13,6 +12,7 @@ import wire
 from awaiting import link_of, run, turns, until
 from harness import DEADLINE
 from played import Object
+from private import end_daemon_of
 
 
 def opened(played, **more):
@@ -129,19 +129,7 @@ asyncio.run(work())
     try:
         assert done.out.split() == ["20", "1"] and not done.err
     finally:
-        stop_daemon_of(folder / "data")
-
-
-def stop_daemon_of(data):
-    import signal
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-        except OSError:
-            continue
-        if os.fsencode(data) in words:
-            os.kill(int(pid), signal.SIGTERM)
+        end_daemon_of(folder / "data")
 
 
 # ---- slow

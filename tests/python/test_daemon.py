@@ -3,10 +3,6 @@
 import multiprocessing
 import os
 import pathlib
-import select
-import signal
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -15,7 +11,7 @@ import time
 import brine
 import pytest
 from harness import BUILD, DEADLINE
-from private import Daemon
+from private import Daemon, end_daemon_of
 
 
 def test_a_value_outlives_the_program_that_stored_it(daemon, run_python):
@@ -229,18 +225,6 @@ def test_the_first_set_starts_a_daemon(folder, run_python):
         assert run_python("import brine; print(brine.Cache()['key'])", **place).out == "[1]\n"
     finally:
         end_daemon_of(folder / "cache" / "brine")
-
-
-def end_daemon_of(data):
-    """Ends the daemon that listens in this directory, if any."""
-    with socket.socket(socket.AF_UNIX) as asking:
-        if asking.connect_ex(str(data / "brine.sock")):
-            return
-        peer, _, _ = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    exited = os.pidfd_open(peer)
-    os.kill(peer, signal.SIGTERM)
-    assert select.select([exited], [], [], DEADLINE)[0]
-    os.close(exited)
 
 
 def test_python_m_brine_says_where_the_daemon_is(daemon):

@@ -10,5 +10,5 @@ STEADY = pathlib.Path(__file__).parent / "steady.py"
 
 
 def test_memory_and_references_stay_the_same_whatever_is_called(daemon):
-    done = subprocess.run([sys.executable, STEADY, daemon.socket, "500"], capture_output=True, text=True, timeout=DEADLINE * 4)
+    done = subprocess.run([sys.executable, STEADY, daemon.socket, "1000"], capture_output=True, text=True, timeout=DEADLINE * 4)
     assert done.returncode == 0, done.stdout + done.stderr
