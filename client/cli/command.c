@@ -37,6 +37,14 @@ command_counts(const struct command *command, size_t count)
 	return command == &command_table[COMMAND_INCR] && count == 2;
 }
 
+bool
+command_is_long(const struct command *command)
+{
+	return command == &command_table[COMMAND_EXPORT] ||
+	       command == &command_table[COMMAND_IMPORT] ||
+	       command == &command_table[COMMAND_VERIFY];
+}
+
 /* Is word one of the words that blanks separate? */
 static bool
 among(const char *words, const char *word)

@@ -45,6 +45,8 @@ const struct command *command_find(const char *name);
 bool command_passes_on(const struct command *command);
 /* Is the operand behind count others, the command's name included, an integer? */
 bool command_counts(const struct command *command, size_t count);
+/* Does it move so much that a daemon whose disk cannot keep up for a while is no reason to give up? */
+bool command_is_long(const struct command *command);
 /* What to do who looks for a command that starts or stops the daemon; NULL for any other word. */
 const char *command_advice(const char *name);
 /* The command that somebody who wrote name may have meant, or NULL. */

@@ -12,6 +12,9 @@
 #include "client/cli/help.h"
 #include "client/cli/report.h"
 
+/* Half done is worse than late. */
+#define LONG_TIMEOUT_MS 30000
+
 /* Where one of the three standard descriptors is closed, the next open() would take its number, and values
  * would be written into a socket. Opened the wrong way round, so that using it fails as it should. */
 static void
@@ -68,6 +71,8 @@ open_handle(struct cli *cli)
 		to.timeout_ms = options->number[OPTION_TIMEOUT] > INT64_MAX
 					? -1
 					: (int64_t)options->number[OPTION_TIMEOUT];
+	else if (command_is_long(cli->command))
+		to.timeout_ms = LONG_TIMEOUT_MS;
 	result = brine_open(&to, &cli->brine);
 	if (result == 0)
 		return EXIT_DONE;
