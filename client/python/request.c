@@ -96,6 +96,8 @@ with_size(struct request *request, PyObject *message)
 	more = PyUnicode_FromFormat("%U; this one has %zu bytes", message,
 				    request->value.len);
 	Py_DECREF(message);
+	if (!more)
+		PyErr_Clear(); /* tell() has its number's text */
 	return more;
 }
 

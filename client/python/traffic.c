@@ -110,13 +110,19 @@ wire_message(struct wire *self, int result)
 	char where[WHERE_MAX];
 	bool of_connection = result <= -BRINE_ERROR_UNREACHABLE ||
 			     result == -BRINE_ERROR_SHUTTING_DOWN;
+	PyObject *message;
 
 	if (!*text)
 		text = brine_error_text(result);
-	if (!of_connection)
-		return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
-	brine_where(self->brine, where, sizeof(where));
-	return PyUnicode_FromFormat("%s (%s)", text, where);
+	if (of_connection) {
+		brine_where(self->brine, where, sizeof(where));
+		message = PyUnicode_FromFormat("%s (%s)", text, where);
+	} else {
+		message = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+	}
+	if (!message)
+		PyErr_Clear();
+	return message;
 }
 
 void
@@ -188,9 +194,13 @@ wire_end(struct wire *self, int error, bool mute)
 		result = answer ? 0 : -1;
 		Py_XDECREF(answer);
 	}
-	Py_XDECREF(message);
 	close(fd);
-	return message ? result : -1;
+	if (!message) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	Py_DECREF(message);
+	return result;
 }
 
 /* ---- moving bytes */

@@ -52,7 +52,8 @@ bool wire_has_room(const struct wire *self, const struct request *request);
 
 /* Calls a hook of Link's. */
 int wire_call(struct wire *self, const char *name);
-/* An error in words, and where it happened if it is the connection's; a new reference. */
+/* An error in words, and where it happened if it is the connection's; a new reference. NULL: no memory for it, and
+ * no exception. */
 PyObject *wire_message(struct wire *self, int result);
 /* Nobody waits for this answer: a lease that it brought goes back. What comes of that is nobody's either. */
 void wire_give_back(struct wire *self, const struct request *request);
