@@ -171,6 +171,15 @@ def test_what_cannot_be_memoized_says_what_to_do(played_cache, function, way):
         played_cache.memoize()(function)
 
 
+@pytest.mark.parametrize("kind", [staticmethod, classmethod, property])
+@pytest.mark.parametrize("module", [brine, brine.aio])
+def test_memoize_above_another_decorator_says_how_to_turn_them_round(played, kind, module):
+    cache = module.Cache(socket=played.path)
+    for memoize in (cache.memoize, cache.memoize(ttl="1h")):
+        with pytest.raises(TypeError, match=f"^generator: write @{kind.__name__} above @cache.memoize"):
+            memoize(kind(generator))
+
+
 @pytest.mark.parametrize("argument", [object(), threading.Lock(), (number for number in ()), [object()], {object(): 1}, Point(1, object()),
                                       type("Local", (), {"__reduce__": lambda self: 1 / 0})()])
 def test_an_argument_without_content_says_what_to_do(double, calls, argument):

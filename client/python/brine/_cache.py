@@ -226,10 +226,10 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
         **kwargs)`, and `__wrapped__`. Of a method they take self as well: `Report.total.invalidate(report, 2026)`.
         """
         from ._compute import Terms
-        from ._memo import Options
+        from ._memo import Options, is_function
         from ._memoize import memoized  # with what it imports, as slow to load as all the rest
 
-        if callable(ttl):
+        if is_function(ttl):
             return memoized(self, ttl, Options(Terms(..., None, None, (), None)))
         options = Options(Terms(ttl, stale, wait, (), lease), tags=tags, ignore=ignore, key=key, version=version,
                           deps=deps, condition=condition, validate=validate)

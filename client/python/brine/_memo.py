@@ -58,10 +58,15 @@ class Options:
         return self.terms.tags if self.tags is None else encode_tags(self.tags(*args, **kwargs))
 
 
+def is_function(given: Any) -> bool:
+    """Does memoize decorate it, without arguments? What stands below the wrong decorator is refused by its name."""
+    return callable(given) or isinstance(given, (classmethod, property))
+
+
 def check_function(function: Any, asynchronous: bool) -> None:
     """Raises TypeError for what cannot be memoized, and says what can. asynchronous: for brine.aio."""
-    name = getattr(function, "__qualname__", repr(function))
-    if isinstance(function, (staticmethod, classmethod)):
+    name = getattr(getattr(function, "fget", function), "__qualname__", repr(function))
+    if isinstance(function, (staticmethod, classmethod, property)):
         raise TypeError(f"{name}: write @{type(function).__name__} above @cache.memoize(), not below it")
     inner = inner_function(function)
     if inner is None:

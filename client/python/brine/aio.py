@@ -310,9 +310,9 @@ class Cache(Handle, _brine.AsyncClient):
         """
         from ._awaited import memoized
         from ._compute import Terms
-        from ._memo import Options
+        from ._memo import Options, is_function
 
-        if callable(ttl):
+        if is_function(ttl):
             return memoized(self, ttl, Options(Terms(..., None, None, (), None)))
         options = Options(Terms(ttl, stale, wait, (), lease), tags=tags, ignore=ignore, key=key, version=version,
                           deps=deps, condition=condition, validate=validate)
