@@ -115,6 +115,16 @@ run_failed(struct client *self, struct run *run, size_t i, const char *doing)
 	return client_failed_one(self, result, brine_error_text(result), doing);
 }
 
+/* A new list. A text is no list of keys: its letters are hardly meant. */
+static PyObject *
+keys_listed(PyObject *keys)
+{
+	if (PyUnicode_Check(keys) || PyBytes_Check(keys))
+		return PyErr_Format(PyExc_TypeError,
+				    "keys=%.80R: a list of keys, not one", keys);
+	return PySequence_List(keys);
+}
+
 /* ---- get_many */
 
 static int
@@ -185,7 +195,7 @@ client_get_many(PyObject *object, PyObject *const *args, Py_ssize_t count,
 	    client_ms(self, given[1], "max_age", &options.max_age_ms) < 0 ||
 	    client_stale(given[2], &options.stale_ok) < 0)
 		return NULL;
-	list = PySequence_List(given[0]);
+	list = keys_listed(given[0]);
 	found = list ? PyDict_New() : NULL;
 	run = found ? run_new() : NULL;
 	if (!run || get_all(self, run, list, &options, found) < 0)
@@ -196,6 +206,19 @@ client_get_many(PyObject *object, PyObject *const *args, Py_ssize_t count,
 }
 
 /* ---- set_many */
+
+/* A new list of pairs. */
+static PyObject *
+items_listed(PyObject *mapping)
+{
+	if (!PyObject_HasAttrString(mapping, "items"))
+		return PyErr_Format(
+			PyExc_TypeError,
+			"set_many() takes a mapping, such as a dict, not %.80R; "
+			"update() takes pairs too",
+			mapping);
+	return PyMapping_Items(mapping);
+}
 
 static int
 set_run(struct client *self, struct run *run)
@@ -273,7 +296,7 @@ client_set_many(PyObject *object, PyObject *const *args, Py_ssize_t count,
 	    client_ack(given[4], &options.ack) < 0 ||
 	    (given[3] && tags_encode(given[3], tags, &options.tags_len) < 0))
 		return NULL;
-	items = PyMapping_Items(given[0]);
+	items = items_listed(given[0]);
 	if (items)
 		run = run_new();
 	if (run)
@@ -332,7 +355,7 @@ client_delete_many(PyObject *object, PyObject *keys)
 
 	if (client_ready(self) < 0)
 		return NULL;
-	list = PySequence_List(keys);
+	list = keys_listed(keys);
 	if (list)
 		run = run_new();
 	if (run)

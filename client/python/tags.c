@@ -18,7 +18,7 @@ add_tag(PyObject *tag, unsigned char *tags, size_t *len)
 	if (brine_tags_add(tags, len, text, (size_t)size) == BRINE_DONE)
 		return 0;
 	PyErr_Format(PyExc_ValueError,
-		     "tag %R: an object has at most 16 tags, of 1 to 255 bytes each",
+		     "tag %.80R: an object has at most 16 tags, of 1 to 255 bytes each",
 		     tag);
 	return -1;
 }

@@ -172,6 +172,15 @@ def test_many_keys_at_once(over):
     over(work)
 
 
+def test_one_key_is_no_list_of_keys_and_pairs_are_no_mapping(over):
+    async def work(cache):
+        for call, message in ((cache.get_many("abc"), "keys='abc': a list of keys, not one"), (cache.delete_many(b"abc"), "a list of keys"),
+                              (cache.set_many([("a", 1)]), "takes a mapping")):
+            with pytest.raises(TypeError, match=message):
+                await call
+    over(work)
+
+
 def test_as_a_mapping(over):
     async def work(cache):
         assert await cache.setdefault("key", [1], "1h", tags=["t"], ack="disk", cost=1.5) == [1] == await cache.setdefault("key", [2])

@@ -417,7 +417,7 @@ def test_the_switch_off_touches_no_socket(played, monkeypatch):
 
 @pytest.mark.parametrize("arguments", [
     {"namespace": ""}, {"namespace": "x" * 200}, {"socket": "/x" * 5000}, {"timeout": 0}, {"timeout": -1},
-    {"on_error": "ignore"}, {"timeout": float("nan")}])
+    {"on_error": "ignore"}, {"timeout": float("nan")}, {"timeout": 1e30}])
 def test_a_wrong_argument_is_an_error_at_once(arguments):
     with pytest.raises(ValueError):
         brine.Cache(**arguments)
@@ -437,7 +437,9 @@ def test_a_class_that_forgets_its_base_is_told(played):
 @pytest.mark.parametrize("call, message", [
     (lambda cache: cache.get(), "misses its argument 'key'"), (lambda cache: cache.get(1, 2, 3), "at most 2"),
     (lambda cache: cache.get("a", key="b"), "twice"), (lambda cache: cache.set("a"), "'value'"),
-    (lambda cache: cache.get("a", fallback=1), "no parameter 'fallback'")])
+    (lambda cache: cache.get("a", fallback=1), "no parameter 'fallback'"),
+    (lambda cache: cache.get_many("abc"), "keys='abc': a list of keys, not one"), (lambda cache: cache.delete_many(b"abc"), "a list of keys"),
+    (lambda cache: cache.set_many([("a", 1)]), "takes a mapping"), (lambda cache: brine.Cache(timeout="5s"), "timeout='5s': seconds")])
 def test_wrong_calls_say_what_is_wrong(played_cache, call, message):
     with pytest.raises(TypeError, match=message):
         call(played_cache)
@@ -446,6 +448,19 @@ def test_wrong_calls_say_what_is_wrong(played_cache, call, message):
 def test_everything_may_be_given_by_name(played_cache):
     played_cache.set(key="a", value=1, ttl=5)
     assert played_cache.get(key="a", default=2) == 1 and played_cache.touch(key="a", ttl=None)
+
+
+@pytest.mark.parametrize("call", [
+    lambda cache: brine.Cache("x" * 100_000), lambda cache: cache.set("key", 1, tags=["x" * 100_000]),
+    lambda cache: cache.get_many("x" * 100_000), lambda cache: cache.set_many(["x" * 100_000])])
+def test_an_error_shows_the_beginning_of_what_is_too_long(played_cache, call):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        call(played_cache)
+    assert len(str(raised.value)) < 400
+
+
+def test_a_typo_in_a_name_of_the_module_is_asked_about(run_python):
+    assert "Did you mean: 'Cache'" in run_python("import brine\nbrine.Cach()", check=False).err
 
 
 # ---- the object itself

@@ -236,6 +236,8 @@ def test_python_m_brine_says_where_the_daemon_is(daemon):
     assert done.returncode == 0 and daemon.socket in done.stdout and brine.__version__ in done.stdout, done
     done = ask(BRINE_SOCKET=str(daemon.folder / "nobody.sock"))
     assert done.returncode == 3 and "nobody.sock" in done.stderr
+    done = ask(BRINE_DISABLE="1")
+    assert done.returncode == 0 and "switched off by BRINE_DISABLE" in done.stdout and done.stderr == "", done
     done = ask("--help")
     assert done.returncode == 0 and "usage: python -m brine" in done.stdout and done.stderr == ""
     done = ask("--hepl")

@@ -28,10 +28,10 @@ from ._miss import MISS
 from ._registry import register_key
 
 
-
 def __getattr__(name: str) -> _types.ModuleType:
     if name != "aio":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # With both, Python asks: did you mean ...?
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=_sys.modules[__name__])
     return _importlib.import_module(".aio", __name__)  # with asyncio, which not everybody wants to wait for
 
 

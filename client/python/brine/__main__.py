@@ -31,11 +31,12 @@ def main() -> int:
         answer = cache._ping()
         stats = cache.stats()
     except (brine.BrineError, ValueError) as error:
+        if getattr(error, "name", "") == "DISABLED":
+            print("switched off by BRINE_DISABLE")
+            return 0
         print(f"no daemon: {error}", file=sys.stderr)
         return 3
-    if answer is None:
-        print("switched off by BRINE_DISABLE")
-        return 0
+    assert answer is not None  # or it had raised
     release = answer["release"]
     print(f"daemon: release {release >> 16}.{release >> 8 & 255}.{release & 255} at {cache._where()}")
     print(f"        listens as uid {answer['server_uid']}, sees this process as uid {answer['uid']}")

@@ -17,6 +17,7 @@ from ._ttl import TTL, ttl_ms
 _IN_NAMES: Final = str.maketrans(
     "", "", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
 
+_TIMEOUT_MAX_MS: Final = 2**53
 _UNSUPPORTED: Final = 33  # errors.def
 _OWN_ERRORS: Final = 128  # from here on libbrine says them, not the daemon
 # Where a miss would be a wrong answer, an outage raises whatever on_error says.
@@ -167,13 +168,17 @@ def _check_namespace(name: object) -> None:
         raise TypeError(f'namespace={name!r}: a name such as "web", not {type(name).__qualname__}')
     bare = name.translate(_IN_NAMES)
     if "/" not in name and (bare or not 1 <= len(name) <= 64 or name[0] in ".-"):
-        raise _NoNamespace(f'namespace={name!r}: a namespace is named by 1 to 64 of A-Z, a-z, 0-9, "_", "." and "-", '
+        raise _NoNamespace(f'namespace={_short(name)}: a namespace is named by 1 to 64 of A-Z, a-z, 0-9, "_", "." and "-", '
                            'the first of them a letter, a digit or "_"', 36, "BAD_NAMESPACE")
 
 
 def _timeout_ms(timeout: float | None) -> int:
     if timeout is None or timeout == math.inf:
         return -1
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout={timeout!r}: seconds, or None to wait for ever, not {type(timeout).__qualname__}")
+    if timeout * 1000 > _TIMEOUT_MAX_MS:
+        raise ValueError(f"timeout={timeout!r}: that is too long; None waits for ever")
     if not timeout > 0:
         raise ValueError(f"timeout={timeout!r}: seconds, more than zero, or None to wait for ever")
     return math.ceil(timeout * 1000)

@@ -53,6 +53,13 @@ _VALUES_MAX: Final = 32  # that items() has in memory at a time
 _SETDEFAULT_MAX: Final = 100  # each attempt that fails was overtaken by somebody else's change
 
 
+def _listed(keys: Iterable[_K]) -> tuple[_K, ...]:
+    """A text is no list of keys: its letters are hardly meant."""
+    if isinstance(keys, (str, bytes)):
+        raise TypeError(f"keys={keys!r:.80}: a list of keys, not one")
+    return tuple(keys)
+
+
 class Cache(Handle, _brine.AsyncClient):
     """One namespace of this machine's Brine, for coroutines: what brine.Cache is, with await.
 
@@ -179,7 +186,7 @@ class Cache(Handle, _brine.AsyncClient):
     async def get_many(self, keys: Iterable[_K], *, max_age: TTL | None = None, stale: bool = False) -> dict[_K, Any]:
         """A dict of those keys that are stored, with their values."""
         found: dict[_K, Any] = {}
-        left = iter(tuple(keys))
+        left = iter(_listed(keys))
         while run := [(key, self._ask_get(key, max_age, stale)) for key in islice(left, _RUN_MAX)]:
             await self._ask_all([request for _, request in run])
             for key, request in run:
@@ -191,6 +198,8 @@ class Cache(Handle, _brine.AsyncClient):
     async def set_many(self, mapping: Mapping[Any, object], ttl: TTL | EllipsisType | None = ..., *,
                        stale: TTL | None = None, tags: Iterable[str] = (), ack: Ack | None = None) -> None:
         """Stores each item of mapping, as set does, with few waits. Each is stored or not by itself."""
+        if not hasattr(mapping, "items"):
+            raise TypeError(f"set_many() takes a mapping, such as a dict, not {mapping!r:.80}; update() takes pairs too")
         tags, left = tuple(tags), iter(tuple(mapping.items()))
         while run := [self._ask_put("set", key, value, 0, ttl, stale, tags, ack, None)
                       for key, value in islice(left, _RUN_MAX)]:
@@ -208,7 +217,7 @@ class Cache(Handle, _brine.AsyncClient):
 
     async def delete_many(self, keys: Iterable[Key], /) -> int:
         """Removes each of the keys, durably, with few waits. Says how many were there. Raises Unavailable."""
-        count, left = 0, iter(tuple(keys))
+        count, left = 0, iter(_listed(keys))
         while run := [self._ask_delete(key) for key in islice(left, _RUN_MAX)]:
             await self._ask_all(run)
             count += sum([request.done() for request in run])
