@@ -70,6 +70,18 @@ class Heavy(Point):
         self.weight = weight
 
 
+class Noted(Pair):
+    """Holds more than its fields."""
+
+    def __new__(cls, left, right, note):
+        made = super().__new__(cls, left, right)
+        made.note = note
+        return made
+
+    def __getnewargs__(self):
+        return (*self, self.note)
+
+
 class Plain:
     def __init__(self, **attributes):
         vars(self).update(attributes)
@@ -247,6 +259,7 @@ DIFFERENT = [
     ({}, set()), (0.0, -0.0), (0j, -0j), ([[1], 2], [[1, 2]]), (["ab", "c"], ["a", "bc"]), ("a" * 1025, "a" * 1026), ("x" * 2000, b"x" * 2000),
     (Point(1, 2), Spot(1, 2)), (Point(1, 2), Pair(1, 2)), (Pair(1, 2), (1, 2)), (Point(1, 2), Point(2, 1)),
     (Heavy(1, 2, 3), Heavy(1, 2, 4)), (Heavy(1, 2, 3), Point(1, 2)),
+    (Noted(1, 2, 3), Noted(1, 2, 4)), (Noted(1, 2, 3), Pair(1, 2)),
     (Colour.RED, Colour.GREEN), (Colour.RED, 1), (Level.LOW, 1), (Right.READ, Right.READ | Right.WRITE),
     (Plain(a=1), Plain(a=2)), (Plain(a=1), Plain(b=1)), (Plain(a=1), Other(a=1)), (Slotted(1, 2), Slotted(2, 1)), (Text("x"), "x"),
     (User(1), User(2)), (User(1), Admin(1)), (User(1), 1),

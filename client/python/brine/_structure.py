@@ -293,7 +293,8 @@ def _way(cls: type) -> Encode:
     # A class that only inherits from a dataclass may hold more than its fields.
     if "__dataclass_fields__" in vars(cls):
         return _dataclass
-    if issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple):
+    # And so may one that derives from a named tuple, without __slots__.
+    if issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple) and not cls.__dictoffset__:
         return _named_tuple
     if issubclass(cls, type):
         return _class
