@@ -20,9 +20,10 @@ def struct(name, *fields):
 
 Meta = struct("Meta", ("version", u64), ("length", u64), ("age_ms", u64), ("ttl_left_ms", u64),
               ("cost_us", u64), ("stale_ms", u64), ("codec", u32), ("kind", u32),
-              ("writer_uid", u32))
+              ("writer_uid", u32), ("stale_for_ms", u64))
 GetOptions = struct("GetOptions", ("namespace_name", text), ("max_age_ms", u64),
-                    ("not_version", u64), ("refresh_ms", u64), ("stale_ok", u8))
+                    ("not_version", u64), ("refresh_ms", u64), ("stale_ok", u8),
+                    ("quiet", u8))
 PutOptions = struct("PutOptions", ("namespace_name", text), ("ttl_ms", u64), ("cost_us", u64),
                     ("version", u64), ("codec", u32), ("kind", u8), ("condition", u8), ("ack", u8),
                     ("stale_ms", u64), ("tags", text), ("tags_len", size_t), ("token", text))
@@ -45,8 +46,8 @@ Request = struct("Request", ("command", ctypes.c_int), ("namespace_name", text),
                  ("cost_us", u64), ("version", u64), ("max_age_ms", u64), ("not_version", u64),
                  ("refresh_ms", u64), ("codec", u32), ("kind", u8), ("condition", u8), ("ack", u8),
                  ("prefix", text), ("prefix_len", size_t), ("cursor", text),
-                 ("cursor_len", size_t), ("limit", u32), ("stale_ok", u8), ("lease", u8),
-                 ("give_up", u8), ("wait_ms", u64), ("lease_ms", u64), ("holder", u64),
+                 ("cursor_len", size_t), ("limit", u32), ("stale_ok", u8), ("quiet", u8),
+                 ("lease", u8), ("give_up", u8), ("wait_ms", u64), ("lease_ms", u64), ("holder", u64),
                  ("token", text), ("stale_ms", u64), ("tags", text), ("tags_len", size_t),
                  ("delta", s64), ("initial", s64))
 Reply = struct("Reply", ("token", u64), ("result", ctypes.c_int), ("value", pointer),

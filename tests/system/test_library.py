@@ -1,5 +1,6 @@
 """libbrine as others meet it: its symbols, its header, its manual page and the program in it."""
 
+import ctypes
 import os
 import pathlib
 import re
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import time
 
+import clibrary
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -128,3 +130,17 @@ def test_the_readmes_program_finds_its_value_where_nothing_ran_before(tmp_path):
         assert run(program, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "BRINE_DATA": str(data)}) == "42\n"
     finally:
         wait_until_gone(f"BRINE_DATA={data}")
+
+
+def test_the_structs_of_the_tests_are_as_large_as_the_headers(tmp_path):
+    names = {"meta": clibrary.Meta, "get_options": clibrary.GetOptions, "put_options": clibrary.PutOptions,
+             "delete_options": clibrary.DeleteOptions, "touch_options": clibrary.TouchOptions,
+             "scan_options": clibrary.ScanOptions, "options": clibrary.Options, "lease_options": clibrary.LeaseOptions,
+             "lease": clibrary.Lease, "incr_options": clibrary.IncrOptions, "request": clibrary.Request,
+             "reply": clibrary.Reply, "entry": clibrary.Entry}
+    lines = "".join(f'printf("{name} %zu\\n", sizeof(struct brine_{name}));' for name in names)
+    source = tmp_path / "sizes.c"
+    source.write_text(f"#include <brine.h>\n#include <stdio.h>\nint main(void) {{ {lines} return 0; }}\n")
+    run(CC, f"-I{ROOT / 'client'}", "-o", tmp_path / "sizes", source)
+    told = dict(line.split() for line in run(tmp_path / "sizes").splitlines())
+    assert told == {name: str(ctypes.sizeof(kind)) for name, kind in names.items()}
