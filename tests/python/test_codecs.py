@@ -1,5 +1,6 @@
 """Codecs: what is stored how, what of it comes back, and that what a cache may not load is not loaded by any way."""
 
+import collections
 import enum
 import importlib.util
 import json
@@ -98,6 +99,7 @@ def test_other_kinds_go_through_pickle(played, played_cache, value):
 
 @pytest.mark.parametrize("codec, value, why", [
     ("json", (1, 2), "tuple"), ("json", {1: 2}, "key"), ("json", [math.nan], "JSON compliant"), ("json", {"a": b"x"}, "bytes"),
+    ("json", [Level.LOW], "derived class"), ("json", {"a": collections.OrderedDict(b=1)}, "derived class"), ("json", [Name("x")], "derived class"),
     ("json", "\ud800", "surrogates"), ("json", {1, 2}, "set"), ("json", object(), "object"),
     ("msgpack", [(1, 2)], "tuple"), ("msgpack", 2**64, "range"), ("msgpack", [Name("x")], "Name"), ("msgpack", {1, 2}, "set"),
     ("bytes", 1.5, "only bytes, str and int"), ("bytes", None, "only bytes"), ("bytes", 2**63, "only bytes")])

@@ -70,6 +70,9 @@ def _cloudpickle() -> Codec:
 
 # ---- without pickle: what would come back as something else is not stored
 
+_JSON_CHANGES: Final = ("JSON would give it back changed: a tuple becomes a list, a key a str, and an object of a derived "
+                        "class one of its base")
+
 
 def _msgpack() -> Codec:
     import msgpack  # type: ignore[import]
@@ -94,10 +97,22 @@ def _json() -> Codec:
     def loads(memory: Any) -> Any:
         return json.loads(str(memory, "utf-8"))
 
+    def check(value: Any) -> None:
+        kind = type(value)
+        if kind is dict:
+            if any(type(key) is not str for key in value):
+                raise TypeError(_JSON_CHANGES)
+            for item in value.values():
+                check(item)
+        elif kind is list:
+            for item in value:
+                check(item)
+        elif value is not None and kind not in (str, int, float, bool):
+            raise TypeError(_JSON_CHANGES)
+
     def dumps(value: object) -> bytes:
-        text = encoder.encode(value)
-        if json.loads(text) != value:
-            raise TypeError("JSON would give it back changed, because a tuple becomes a list and a key a str")
+        text = encoder.encode(value)  # first, because it also tells what contains itself
+        check(value)
         return text.encode()
 
     return Codec(NUMBERS["json"], dumps, None, loads)
