@@ -268,19 +268,6 @@ write_histogram(FILE *to, const struct sample *sample, struct slice value,
 	write_number(to, sum_ns, 1000000000);
 }
 
-/* Returns 0, or -1: it is no whole number. */
-static int
-number_in(const struct brine_stat *stat, uint64_t *ret_number)
-{
-	char text[24];
-
-	if (!stat->value_len || stat->value_len >= sizeof(text))
-		return -1;
-	memcpy(text, stat->value, stat->value_len);
-	text[stat->value_len] = 0;
-	return number_parse(text, ret_number);
-}
-
 static void
 begin_family(FILE *to, const struct family *family)
 {
@@ -307,7 +294,7 @@ write_family(FILE *to, const struct brine_value *text, const struct family *fami
 
 	while (brine_stats_next(text, &position, &stat) == BRINE_HIT) {
 		struct slice name = slice(stat.name, stat.name_len);
-		bool whole = number_in(&stat, &number) == 0;
+		bool whole = counted_parse(stat.value, stat.value_len, &number) == 0;
 
 		/* A histogram's sum stands on the line before its buckets. */
 		if (ends(name, "_sum_ns"))

@@ -133,19 +133,6 @@ static const struct row of_daemon[] = {
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Returns 0, or -1: its value is no whole number. */
-static int
-number_in(const struct brine_stat *stat, uint64_t *ret_number)
-{
-	char text[24];
-
-	if (!stat->value_len || stat->value_len >= sizeof(text))
-		return -1;
-	memcpy(text, stat->value, stat->value_len);
-	text[stat->value_len] = 0;
-	return number_parse(text, ret_number);
-}
-
 /* Units stand in names; a person sees them in the value instead. */
 static const struct unit {
 	const char *suffix;
@@ -177,7 +164,7 @@ show_value(const struct brine_stat *stat, char to[static VALUE_SHOWN + 1])
 	const struct unit *unit = unit_of(stat);
 	uint64_t number;
 
-	if (number_in(stat, &number))
+	if (counted_parse(stat->value, stat->value_len, &number))
 		snprintf(to, VALUE_SHOWN + 1, "%.*s", (int)stat->value_len, stat->value);
 	else if (unit)
 		unit->show(number, to);
@@ -224,8 +211,11 @@ number_of(const struct figures *figures, const char *name)
 	size_t i = find(figures, name);
 	uint64_t number;
 
-	return i < figures->count && number_in(&figures->stats[i], &number) == 0 ? number
-										 : 0;
+	return i < figures->count &&
+			       counted_parse(figures->stats[i].value,
+					     figures->stats[i].value_len, &number) == 0
+		       ? number
+		       : 0;
 }
 
 struct note {
@@ -258,7 +248,7 @@ add_figure(struct note *note, const struct brine_stat *stat, const char *words)
 	note->any = true;
 	if (!*words)
 		return;
-	if (number_in(stat, &number) == 0) {
+	if (counted_parse(stat->value, stat->value_len, &number) == 0) {
 		/* Sizes and times go with what is counted. */
 		note->sum += unit_of(stat) ? 0 : number;
 		if (number == 0)
@@ -319,7 +309,8 @@ add_ratio(struct note *note, const struct figures *figures)
 	for (size_t i = 0; i < figures->count; i++)
 		if (figures->stats[i].name_len > 7 &&
 		    memcmp(figures->stats[i].name, "misses_", 7) == 0 &&
-		    number_in(&figures->stats[i], &number) == 0)
+		    counted_parse(figures->stats[i].value, figures->stats[i].value_len,
+				  &number) == 0)
 			all += number;
 	if (!all)
 		return;
@@ -391,7 +382,8 @@ draw_rest(FILE *to, const struct figures *figures)
 		const struct unit *unit = unit_of(stat);
 		char name[NAME_SHOWN + 1], value[VALUE_SHOWN + 1];
 		uint64_t number;
-		bool cut = unit && number_in(stat, &number) == 0;
+		bool cut =
+			unit && counted_parse(stat->value, stat->value_len, &number) == 0;
 
 		if (figures->shown[i])
 			continue;

@@ -82,6 +82,18 @@ number_parse(const char *text, uint64_t *ret_number)
 	return 0;
 }
 
+int
+counted_parse(const char *text, size_t len, uint64_t *ret_number)
+{
+	char copy[UNITS_TEXT_MAX];
+
+	if (len >= sizeof(copy))
+		return -1;
+	memcpy(copy, text, len);
+	copy[len] = 0;
+	return number_parse(copy, ret_number);
+}
+
 static const char *
 skip_blanks(const char *text)
 {

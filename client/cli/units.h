@@ -2,6 +2,7 @@
 #ifndef CLI_UNITS_H
 #define CLI_UNITS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* "300ms", "1h30m": whole numbers with the units us, ms, s, m, h, d, from the largest down. Refuses signs,
@@ -15,6 +16,8 @@ int size_parse(const char *text, uint64_t *ret_bytes);
 
 /* Digits alone. Returns 0 or -1. */
 int number_parse(const char *text, uint64_t *ret_number);
+/* The same of a text that ends with its length. */
+int counted_parse(const char *text, size_t len, uint64_t *ret_number);
 /* The same with a sign, of 64 bits; blanks around it are passed over. */
 int integer_parse(const char *text, int64_t *ret_integer);
 
