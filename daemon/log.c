@@ -238,39 +238,43 @@ left_out(enum log_level level)
 	return level > atomic_load_explicit(&highest, memory_order_relaxed);
 }
 
+/* fields: NULL for a line that has none. */
+__attribute__((format(printf, 3, 0))) static void
+write_line(enum log_level level, const struct log_field *fields, const char *format,
+	   va_list arguments)
+{
+	char buffer[LOG_LINE_MAX];
+	int saved = errno;
+	int len = vsnprintf(buffer, sizeof(buffer), format, arguments);
+	const char *text = len < 0 ? format : buffer;
+
+	if (!fields || !to_journal() || !write_fields(level, fields, text))
+		write_text(level, text, len >= (int)sizeof(buffer));
+	errno = saved;
+}
+
 void
 log_with(enum log_level level, const struct log_field *fields, const char *format, ...)
 {
-	char text[LOG_LINE_MAX];
 	va_list arguments;
-	int saved = errno;
-	int len;
 
 	if (left_out(level))
 		return;
 	va_start(arguments, format);
-	len = vsnprintf(text, sizeof(text), format, arguments);
+	write_line(level, fields, format, arguments);
 	va_end(arguments);
-	if (!to_journal() || !write_fields(level, fields, len < 0 ? format : text))
-		write_text(level, len < 0 ? format : text, len >= (int)sizeof(text));
-	errno = saved;
 }
 
 void
 log_write(enum log_level level, const char *format, ...)
 {
-	char text[LOG_LINE_MAX];
 	va_list arguments;
-	int saved = errno;
-	int len;
 
 	if (left_out(level))
 		return;
 	va_start(arguments, format);
-	len = vsnprintf(text, sizeof(text), format, arguments);
+	write_line(level, NULL, format, arguments);
 	va_end(arguments);
-	write_text(level, len < 0 ? format : text, len >= (int)sizeof(text));
-	errno = saved;
 }
 
 void
