@@ -247,9 +247,12 @@ scan_gives_every_object_once(void **state)
 		assert_int_equal(engine.answer.kind, ANSWER_DONE);
 		at = engine.bytes;
 		for (uint64_t i = 0; i < engine.answer.count; i++) {
-			int number = atoi((const char *)at + 40 + 4);
+			int number;
 
 			assert_int_equal(at[2] | at[3] << 8, 7);
+			memcpy(key, at + 40, 7); // a key in an entry is not terminated
+			key[7] = '\0';
+			number = atoi(key + 4);
 			assert_false(seen[number]);
 			seen[number] = true;
 			count++;
