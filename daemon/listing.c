@@ -263,9 +263,9 @@ say_own(struct cache *cache, struct text *text, const struct target *target)
 {
 	uint64_t held = 0;
 
-	for (struct namespace *at = names_next(&cache->names, NULL); at;
-	     at = names_next(&cache->names, at))
-		held += at->uid == target->uid ? held_bytes(at->usage) : 0;
+	for (struct namespace *at = names_next_of(&cache->names, target->uid, NULL); at;
+	     at = names_next_of(&cache->names, target->uid, at))
+		held += held_bytes(at->usage);
 	say(text, "\theld_bytes\t%" PRIu64 "\n", held);
 	say(text, "\tquota_bytes\t%" PRIu64 "\n", core_user_quota(cache, target->uid));
 	say(text, "\tmax_value_bytes\t%" PRIu64 "\n", core_value_max(cache, target));

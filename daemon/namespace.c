@@ -373,6 +373,26 @@ names_find(struct names *names, uint32_t uid, struct slice name)
 	return at;
 }
 
+static void
+enlist(struct namespace **first, struct namespace *one)
+{
+	one->following = *first;
+	if (*first)
+		(*first)->preceding = one;
+	*first = one;
+}
+
+static void
+delist(struct namespace **first, struct namespace *one)
+{
+	if (one->preceding)
+		one->preceding->following = one->following;
+	else
+		*first = one->following;
+	if (one->following)
+		one->following->preceding = one->preceding;
+}
+
 struct namespace *
 names_add(struct names *names, struct usage *usage)
 {
@@ -391,6 +411,7 @@ names_add(struct names *names, struct usage *usage)
 					      slice(usage->name, usage->name_len))];
 	namespace->next = *bucket;
 	*bucket = namespace;
+	enlist(&names->owners[namespace->uid % NAMES_OWNERS], namespace);
 	names->count++;
 	return namespace;
 }
@@ -404,6 +425,7 @@ names_remove(struct names *names, struct namespace *namespace)
 	while (*at != namespace)
 		at = &(*at)->next;
 	*at = namespace->next;
+	delist(&names->owners[namespace->uid % NAMES_OWNERS], namespace);
 	if (names->last == namespace)
 		names->last = NULL;
 	names->count--;
@@ -413,18 +435,23 @@ names_remove(struct names *names, struct namespace *namespace)
 struct namespace *
 names_next(const struct names *names, const struct namespace *after)
 {
-	size_t bucket = 0;
+	struct namespace *at = after ? after->following : NULL;
+	size_t owners = after ? after->uid % NAMES_OWNERS + 1 : 0;
 
-	if (after) {
-		if (after->next)
-			return after->next;
-		bucket =
-			names_bucket(after->uid, slice(after->name, after->name_len)) + 1;
-	}
-	for (; bucket < NAMES_BUCKETS; bucket++)
-		if (names->buckets[bucket])
-			return names->buckets[bucket];
-	return NULL;
+	while (!at && owners < NAMES_OWNERS)
+		at = names->owners[owners++];
+	return at;
+}
+
+struct namespace *
+names_next_of(const struct names *names, uint32_t uid, const struct namespace *after)
+{
+	struct namespace *at =
+		after ? after->following : names->owners[uid % NAMES_OWNERS];
+
+	while (at && at->uid != uid)
+		at = at->following;
+	return at;
 }
 
 unsigned
@@ -432,21 +459,17 @@ names_count(const struct names *names, uint32_t uid)
 {
 	unsigned count = 0;
 
-	for (const struct namespace *at = names_next(names, NULL); at;
-	     at = names_next(names, at))
-		count += at->uid == uid;
+	for (const struct namespace *at = names_next_of(names, uid, NULL); at;
+	     at = names_next_of(names, uid, at))
+		count++;
 	return count;
 }
 
 void
 names_done(struct names *names)
 {
-	for (size_t i = 0; i < NAMES_BUCKETS; i++) {
-		while (names->buckets[i]) {
-			struct namespace *gone = names->buckets[i];
+	struct namespace *gone;
 
-			names->buckets[i] = gone->next;
-			free(gone);
-		}
-	}
+	while ((gone = names_next(names, NULL)))
+		names_remove(names, gone);
 }

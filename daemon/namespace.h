@@ -200,15 +200,19 @@ struct namespace
 	uint64_t saved_us; /* what the values that were hit had cost */
 	uint64_t puts;
 	uint64_t deletes;
-	struct namespace *next;
+	struct namespace *next;                  /* in its bucket */
+	struct namespace *preceding, *following; /* of its owners' */
 	size_t name_len;
 	char name[NAMESPACE_NAME_MAX];
 };
 
 #define NAMES_BUCKETS 4096
+#define NAMES_OWNERS 256
 
 struct names {
-	struct namespace *buckets[NAMES_BUCKETS];
+	struct namespace *buckets[NAMES_BUCKETS]; /* by uid and name */
+	struct namespace *owners
+		[NAMES_OWNERS]; /* by uid: what one has is found without what others have */
 	size_t count;
 	struct namespace *
 		last; /* found by the previous look-up: nearly always the next one's too */
@@ -221,7 +225,10 @@ struct namespace *names_add(struct names *names, struct usage *usage);
 /* Frees it; its usage stays. */
 void names_remove(struct names *names, struct namespace *namespace);
 unsigned names_count(const struct names *names, uint32_t uid);
+/* All of them, or one uid's, in no order; after NULL: the first. What was given may be removed once the next is known. */
 struct namespace *names_next(const struct names *names, const struct namespace *after);
+struct namespace *names_next_of(const struct names *names, uint32_t uid,
+				const struct namespace *after);
 void names_done(struct names *names);
 
 #endif

@@ -56,16 +56,23 @@ forget(struct cache *cache, struct namespace *namespace)
 	return true;
 }
 
+static struct namespace *
+next_of(const struct cache *cache, const uint32_t *uid, const struct namespace *after)
+{
+	return uid ? names_next_of(&cache->names, *uid, after)
+		   : names_next(&cache->names, after);
+}
+
 /* Of this uid; NULL: of anybody. Returns how many went. */
 static size_t
 forget_unused(struct cache *cache, const uint32_t *uid, size_t most)
 {
-	struct namespace *at = names_next(&cache->names, NULL), *next;
+	struct namespace *at = next_of(cache, uid, NULL), *next;
 	size_t gone = 0;
 
 	for (; at && gone < most; at = next) {
-		next = names_next(&cache->names, at);
-		if ((!uid || at->uid == *uid) && is_unused(cache, at))
+		next = next_of(cache, uid, at);
+		if (is_unused(cache, at))
 			gone += forget(cache, at);
 	}
 	return gone;

@@ -420,10 +420,64 @@ where_the_daemon_has_too_many_an_empty_one_of_anybody_goes(void **state)
 	engine_close(&engine);
 }
 
+static unsigned
+walk(const struct names *names, const uint32_t *uid)
+{
+	unsigned met = 0;
+
+	for (struct namespace *at = uid ? names_next_of(names, *uid, NULL)
+					: names_next(names, NULL);
+	     at; at = uid ? names_next_of(names, *uid, at) : names_next(names, at)) {
+		if (uid)
+			assert_int_equal(at->uid, *uid);
+		met = met * 10 + (unsigned)(at->name[0] - 'a') + 1;
+	}
+	return met;
+}
+
+/* Also of two uids in one list, whichever of the names went meanwhile. */
+static void
+a_walk_meets_each_name_once_and_a_uid_s_walk_its_own_alone(void **state)
+{
+	static struct names names;
+	uint32_t one = 1000, fellow = 1000 + NAMES_OWNERS, other = 7;
+	const uint32_t owners[] = { one, fellow, one, other, fellow, one };
+	struct usage *usages[6];
+	struct namespace *made[6];
+	(void)state;
+
+	assert_null(names_next(&names, NULL));
+	for (uint32_t i = 0; i < 6; i++) {
+		char name[] = { (char)('a' + i), 0 };
+
+		usages[i] = usage_new(i + 1, owners[i], slice_text(name));
+		assert_non_null(usages[i]);
+		made[i] = names_add(&names, usages[i]);
+		assert_non_null(made[i]);
+	}
+	assert_int_equal(walk(&names, NULL), 465321);
+	assert_int_equal(walk(&names, &one), 631);
+	assert_int_equal(walk(&names, &fellow), 52);
+	assert_int_equal(names_count(&names, one), 3);
+	names_remove(&names, made[5]); /* the first of its list, */
+	names_remove(&names, made[0]); /* the last, */
+	names_remove(&names, made[2]); /* and one between others */
+	assert_int_equal(walk(&names, NULL), 452);
+	assert_int_equal(walk(&names, &one), 0);
+	assert_int_equal(walk(&names, &fellow), 52);
+	names_done(&names);
+	assert_null(names_next(&names, NULL));
+	assert_int_equal(names.count, 0);
+	for (size_t i = 0; i < 6; i++)
+		free(usages[i]);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_walk_meets_each_name_once_and_a_uid_s_walk_its_own_alone),
 		cmocka_unit_test(an_emptied_namespace_makes_room_for_another),
 		cmocka_unit_test(a_flushed_namespace_makes_room_for_another),
 		cmocka_unit_test(a_namespace_that_was_forgotten_begins_anew),
