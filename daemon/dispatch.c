@@ -176,11 +176,19 @@ do_resume(struct call *call)
 	reply_answer(call->session, call->frame->id, REPLY_STATUS, &answer);
 }
 
+/* It looks through all leases, or all namespaces: a thousand of these in a turn would be a second for everybody. */
+static void
+end_turn(const struct call *call)
+{
+	user_served(call->session->user, USER_REQUESTS_MAX);
+}
+
 static void
 do_flush(struct call *call)
 {
 	if (!call_check_namespace(call) || !call_check_ack(call))
 		return;
+	end_turn(call);
 	CALL_ASK(call, REPLY_STATUS, cache_flush, call->session->all->cache,
 		 &call->target, call_ack_or(call, ACK_DISK));
 }
@@ -226,6 +234,7 @@ do_stats(struct call *call)
 					     .may = session_may,
 					     .arg = session };
 
+	end_turn(call);
 	CALL_ASK(call, REPLY_STATS, cache_stats, session->all->cache, &reader);
 }
 

@@ -19,11 +19,15 @@ enum step {
 	STEP_GONE,  /* the connection is closed */
 };
 
+/* requests: what it counts for in its uid's turn. */
 static enum step
-step_result(struct conn *conn, enum dispatch_result result, const char *why)
+step_result(struct conn *conn, enum dispatch_result result, const char *why,
+	    unsigned requests)
 {
-	if (result == DISPATCH_TAKEN)
+	if (result == DISPATCH_TAKEN) {
+		user_served(conn->session->user, requests);
 		return STEP_DONE;
+	}
 	if (result == DISPATCH_NO_ROOM) {
 		conn->wait = WAIT_ROOM;
 		return STEP_WAIT;
@@ -54,9 +58,7 @@ step_frame(struct conn *conn, struct slice from, size_t *ret_used)
 	bytes += FRAME_PREAMBLE_SIZE;
 	result = dispatch_frame(conn->session, &frame, slice(bytes, frame.header_len),
 				slice(bytes + frame.header_len, frame.first.len), &why);
-	if (result == DISPATCH_TAKEN)
-		user_served(conn->session->user, 1);
-	return step_result(conn, result, why);
+	return step_result(conn, result, why, 1 + frame.header_len / USER_HEADER_BYTES);
 }
 
 static enum step
@@ -77,7 +79,7 @@ step_segment(struct conn *conn, struct slice from, size_t *ret_used)
 		*ret_used = FRAME_WORD_SIZE;
 		return step_result(
 			conn, dispatch_segment(conn->session, &segment, slice(NULL, 0)),
-			"");
+			"", 1);
 	}
 	conn->need = FRAME_WORD_SIZE + segment.len;
 	if (from.len < conn->need)
@@ -86,7 +88,7 @@ step_segment(struct conn *conn, struct slice from, size_t *ret_used)
 	return step_result(conn,
 			   dispatch_segment(conn->session, &segment,
 					    slice(bytes + FRAME_WORD_SIZE, segment.len)),
-			   "");
+			   "", 1);
 }
 
 /* Has the client closed while its requests had to wait? It may have asked for something newer since, on another

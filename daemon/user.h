@@ -12,8 +12,11 @@
 #define USER_BUCKETS 256
 /* Reads of one uid's sockets in one round of the loop; the rest waits for the next, behind those of others. */
 #define USER_READS_MAX 256
-/* Its requests that are carried out in one round, each entry of a batch for one. The last may be a batch. */
+/* Its requests that are carried out in one round. Each entry of a batch counts for one, so does each further part of a
+ * value, and each so many bytes of a header; what looks through a table that holds everybody's counts for all of them.
+ * The last may be more than is left. */
 #define USER_REQUESTS_MAX 1024
+#define USER_HEADER_BYTES 1024
 
 struct user {
 	struct user *next; /* in its bucket */

@@ -943,6 +943,91 @@ a_flood_of_small_requests_of_one_uid_waits_for_its_turn(void **state)
 	world_close(&world);
 }
 
+/* Rounds until one who came behind the crowd, whose bytes are there, has its answer; and no more than `most`. */
+static void
+expect_answer_soon(struct world *world, struct peer *other, unsigned most)
+{
+	struct got got;
+
+	for (unsigned rounds = 0; !peer_take(other, &got); rounds++) {
+		assert_true(rounds <= most);
+		conns_turn(world->conns);
+		uv_run(&world->loop, UV_RUN_NOWAIT);
+		peer_receive(other, SIZE_MAX);
+	}
+}
+
+/* A value of parts without bytes, which costs its sender four bytes each. */
+static void
+parts_of_a_value_count_like_requests(void **state)
+{
+	static uint8_t words[4 * 4000];
+	struct message message = peer_key("k");
+	struct peer crowd, other;
+	struct world world;
+	struct user *user;
+	uint8_t bytes[256];
+	size_t len;
+
+	(void)state;
+	world_open(&world, NULL);
+	crowd = peer_greet_as(&world, 2000);
+	other = peer_greet_as(&world, 3000);
+	len = peer_frame(&crowd, bytes, COMMAND_PUT, &message, FRAME_MORE, NULL, 0);
+	for (size_t i = 3; i < sizeof(words); i += 4)
+		words[i] = FRAME_MORE << 6;
+	assert_int_equal(send(crowd.fd, bytes, len, MSG_NOSIGNAL), (ssize_t)len);
+	assert_int_equal(send(crowd.fd, words, sizeof(words), MSG_NOSIGNAL),
+			 (ssize_t)sizeof(words));
+	send_pings(&other, 1);
+	user = user_find(&world.sessions.users, 2000);
+	for (unsigned rounds = 0; rounds < 4; rounds++) {
+		conns_turn(world.conns);
+		uv_run(&world.loop, UV_RUN_NOWAIT);
+		assert_in_range(user->requests, 0, USER_REQUESTS_MAX);
+		if (rounds == 1)
+			assert_int_equal(user->requests, USER_REQUESTS_MAX);
+	}
+	expect_answer_soon(&world, &other, 1);
+	peer_close(&crowd);
+	peer_close(&other);
+	world_close(&world);
+}
+
+static void
+who_asks_for_figures_or_a_flush_has_had_its_turn(void **state)
+{
+	static const uint8_t kinds[] = { COMMAND_STATS, COMMAND_FLUSH };
+	enum { EACH = 5 };
+	struct message none = { 0 };
+	struct world world;
+	struct peer peer;
+
+	(void)state;
+	world_open(&world, NULL);
+	peer = peer_greet_as(&world, 2000);
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		uint64_t *served = &world.sessions.counters.requests[kinds[i]];
+		uint8_t bytes[EACH * 64];
+		size_t len = 0;
+
+		for (int j = 0; j < EACH; j++)
+			len += peer_frame(&peer, bytes + len, kinds[i], &none, FRAME_NONE,
+					  NULL, 0);
+		assert_int_equal(send(peer.fd, bytes, len, MSG_NOSIGNAL), (ssize_t)len);
+		for (unsigned rounds = 0; *served < EACH; rounds++) {
+			uint64_t now = *served;
+
+			assert_true(rounds < 1000);
+			conns_turn(world.conns); /* a round begins */
+			uv_run(&world.loop, UV_RUN_NOWAIT);
+			assert_true(*served - now <= 1);
+		}
+	}
+	peer_close(&peer);
+	world_close(&world);
+}
+
 static void
 of_the_memory_for_half_received_requests_a_uid_leaves_others_half(void **state)
 {
@@ -1248,6 +1333,8 @@ main(void)
 		cmocka_unit_test(
 			where_descriptors_are_short_the_uid_with_most_gives_and_for_nobody_beyond_its_share),
 		cmocka_unit_test(a_flood_of_small_requests_of_one_uid_waits_for_its_turn),
+		cmocka_unit_test(parts_of_a_value_count_like_requests),
+		cmocka_unit_test(who_asks_for_figures_or_a_flush_has_had_its_turn),
 		cmocka_unit_test(
 			of_the_memory_for_half_received_requests_a_uid_leaves_others_half),
 		cmocka_unit_test(
