@@ -16,6 +16,8 @@
 
 /* Requests that wait for a reader or a commit; a uid has at most half of what others leave of them. */
 #define PARKED_MAX 16384
+/* Of one uid's, for figures: all that wait for one commit are written in the turn in which it is done. */
+#define FIGURES_WAITING_MAX 4
 /* Values above this are streamed; up to it they are read whole, on the loop if they are hot. */
 #define WHOLE_MAX READER_WHOLE_MAX
 /* Buffers of values on their way out; beyond this, parts are one row each. */
@@ -39,6 +41,7 @@ struct account {
 	bool privileged; /* root's, or the daemon's own: may have all there is */
 	size_t holders;  /* payers, and requests that wait */
 	size_t parked;   /* requests that wait, but for those that stand in line */
+	size_t figures;  /* requests for figures among these */
 	size_t busy;     /* payers with bytes */
 	size_t bytes;
 	uint64_t uploading; /* bytes that came of values which are not whole yet */

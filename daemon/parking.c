@@ -112,11 +112,22 @@ enter(struct cache *cache, const struct op *op)
 		parked->account = account;
 		parked->op.in_line = false;
 		account->parked++;
+		account->figures += op->kind == OP_STATS;
 		cache->parked++;
 	} else if (account) {
 		account_leave(cache, account);
 	}
 	return parked;
+}
+
+/* Figures are long, and those of a thousand requests would be ready at once. */
+static bool
+has_figures_coming(const struct cache *cache, const struct op *op)
+{
+	const struct account *account =
+		op->kind == OP_STATS ? account_find(cache, op_uid(op)) : NULL;
+
+	return account && !account->privileged && account->figures >= FIGURES_WAITING_MAX;
 }
 
 struct parked *
@@ -125,7 +136,8 @@ op_park(struct cache *cache, const struct op *op)
 	struct parked *parked;
 
 	/* What waits to be answered is done already: it has been let in. */
-	if (op->kind != OP_ANSWER && core_crowded(cache, op_uid(op))) {
+	if (op->kind != OP_ANSWER &&
+	    (core_crowded(cache, op_uid(op)) || has_figures_coming(cache, op))) {
 		cache->counts.busy++;
 		return NULL;
 	}
@@ -157,6 +169,7 @@ leave(struct cache *cache, struct parked *parked)
 		cache->in_line--;
 	else
 		parked->account->parked--;
+	parked->account->figures -= parked->op.kind == OP_STATS;
 	account_leave(cache, parked->account);
 	cache->parked--;
 }

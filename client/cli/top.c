@@ -195,8 +195,12 @@ list_json(struct top *top, uint64_t interval_ms, uint64_t rounds)
 		if (round)
 			nanosleep(&pause, NULL);
 		result = brine_stats(top->cli->brine, &text);
-		if (result < 0)
+		if (result < 0 && round == 0)
 			return report_failure(top->cli, result);
+		if (result < 0) {
+			report_failure(top->cli, result);
+			continue;
+		}
 		stats_write_json(stdout, text);
 		brine_value_release(&text);
 		if (fflush(stdout) != 0)

@@ -1,5 +1,6 @@
 """What stats() and `python -m brine` show to a person."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -8,6 +9,9 @@ import sys
 import pytest
 
 import brine
+import brine.aio
+import wire
+from harness import DEADLINE
 from brine._stats import Stats, size_text
 
 
@@ -38,6 +42,28 @@ def test_nothing_stored_is_said():
                                         (1024**2 - 1, "1.0M"), (10_599_002_112, "9.9G"), (2**64, "16E")])
 def test_sizes_read_as_the_command_line_writes_them(size, text):
     assert size_text(size) == text
+
+
+def test_figures_that_are_refused_for_a_moment_raise_and_the_next_call_has_them(played):
+    """A daemon lets few requests for figures of one uid wait. What else the cache does knows nothing of it."""
+    async def work():
+        async with brine.aio.Cache(socket=played.path, timeout=DEADLINE) as cache:
+            played.errors["STATS"] = wire.ERRORS["BUSY"]
+            with pytest.raises(brine.Unavailable, match="as the test wants"):
+                await cache.stats()
+            assert await cache.get("key") == 1
+            del played.errors["STATS"]
+            assert "daemon" in await cache.stats()
+
+    with brine.Cache(socket=played.path, timeout=DEADLINE) as cache:
+        played.errors["STATS"] = wire.ERRORS["BUSY"]
+        with pytest.raises(brine.Unavailable, match="as the test wants"):
+            cache.stats()
+        cache["key"] = 1
+        assert cache["key"] == 1
+        del played.errors["STATS"]
+        assert "daemon" in cache.stats()
+    asyncio.run(work())
 
 
 def run_module(env, *arguments):

@@ -251,6 +251,37 @@ def test_a_damaged_value_is_a_miss_and_no_part_of_it_reaches_the_file(client, tm
     brine("get", "k", status=(MISS, OTHER))
 
 
+@no_client
+@pytest.mark.parametrize("words", [(), ("--json",)], ids=["lines", "json"])
+def test_top_goes_on_when_for_a_moment_there_are_no_figures(client, words):
+    """A daemon lets few requests for figures of one uid wait, and refuses the next."""
+    store, asked = model.Model(), []
+
+    def answer(peer, frame):
+        if frame.kind != wire.COMMANDS["STATS"]:
+            return store.answer(peer, frame)
+        asked.append(frame)
+        return peers.error(peer, frame, "BUSY", text="ask again") if len(asked) == 2 else store.answer(peer, frame)
+
+    brine = client(answer)
+    assert brine("top", "--interval", "100ms", "--rounds", "3", *words)
+    assert len(asked) >= 3 and brine.said.count("ask again") == 1
+
+
+@no_client
+@pytest.mark.parametrize("command", ["stats", "top"])
+def test_who_asks_for_figures_too_often_at_once_is_told_to_ask_again(client, command):
+    store = model.Model()
+
+    def answer(peer, frame):
+        busy = frame.kind == wire.COMMANDS["STATS"]
+        return peers.error(peer, frame, "BUSY", text="ask again") if busy else store.answer(peer, frame)
+
+    brine = client(answer)
+    assert brine(command, status=REFUSED) == b""
+    assert "ask again" in brine.said
+
+
 BAD_REPLIES = {
     "another_id": lambda id_: wire.Frame("REPLY", id_ + 1, {"STATUS": 1}).encode(),
     "the_same_id_again": lambda id_: wire.Frame("REPLY", 0, {"STATUS": 1}).encode(),

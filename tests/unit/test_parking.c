@@ -124,6 +124,33 @@ a_uid_leaves_others_half_of_the_places_to_wait(void **state)
 	engine_close(&engine);
 }
 
+static void
+of_requests_for_figures_a_uid_has_few_that_wait(void **state)
+{
+	struct op op = { .kind = OP_STATS, .simple.target.uid = 2000 };
+	struct parked *parked[FIGURES_WAITING_MAX], *other;
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	for (size_t i = 0; i < FIGURES_WAITING_MAX; i++) {
+		parked[i] = op_park(engine.cache, &op);
+		assert_non_null(parked[i]);
+	}
+	assert_null(op_park(engine.cache, &op));
+	op.simple.target.uid = 3000;
+	other = op_park(engine.cache, &op);
+	assert_non_null(other);
+	op_unpark(engine.cache, parked[0]);
+	op.simple.target.uid = 2000;
+	parked[0] = op_park(engine.cache, &op);
+	assert_non_null(parked[0]);
+	op_unpark(engine.cache, other);
+	for (size_t i = 0; i < FIGURES_WAITING_MAX; i++)
+		op_unpark(engine.cache, parked[i]);
+	engine_close(&engine);
+}
+
 int
 main(void)
 {
@@ -132,6 +159,7 @@ main(void)
 		cmocka_unit_test(a_get_that_is_parked_keeps_copies_of_what_it_borrowed),
 		cmocka_unit_test(a_parked_put_holds_its_payer_and_lets_it_go),
 		cmocka_unit_test(a_uid_leaves_others_half_of_the_places_to_wait),
+		cmocka_unit_test(of_requests_for_figures_a_uid_has_few_that_wait),
 	};
 	return unit_run(tests);
 }
