@@ -1,6 +1,7 @@
 /* main.c - the daemon's command line, its start and its end. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +30,10 @@
 #define LOCK_WAIT_LISTENING_MS 300
 /* Unless the configuration says something else. */
 #define AUTOMATIC_IDLE_EXIT "15m"
+/* Freed memory that a thread keeps: two commits at their largest. Blocks over the other bound, which no part of a
+ * value and no row comes near, have a mapping each and keep nothing. */
+#define MEMORY_KEPT_MAX (32 << 20)
+#define MEMORY_MAPPED_MIN (4 << 20)
 
 enum {
 	EXIT_USAGE = 2,
@@ -220,6 +225,16 @@ raise_descriptors(void)
 		log_warning("cannot raise the limit of descriptors: %m");
 }
 
+/* What one commit or transfer has freed, the next one takes again. By its own defaults malloc() gives it back to
+ * the kernel each time, and then each page is a fault and is cleared anew: half of what a put of 8 MB costs and
+ * most of what a get of it does. */
+static void
+keep_freed_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MEMORY_MAPPED_MIN);
+	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT_MAX);
+}
+
 static bool
 is_adopted(const char *path, const struct listener *listeners, unsigned adopted)
 {
@@ -398,5 +413,6 @@ main(int argc, char **argv)
 	umask(077);
 	log_set_level((enum log_level)conf.log_level);
 	raise_descriptors();
+	keep_freed_memory();
 	return run(&conf, &arguments);
 }
