@@ -9,13 +9,14 @@
 struct brine_value {
 	struct brine_meta meta;
 	size_t len;
+	size_t mapped; /* bytes of a mapping of its own; 0: malloc()ed */
 	_Alignas(max_align_t) unsigned char data[];
 };
 
 /* A value of len bytes, not set, and the NUL behind them. NULL when memory is short. */
 struct brine_value *value_new(size_t len);
 
-/* Gives it another length; may move it. Returns 0, or -1 and leaves it as it was. */
+/* Gives it another length and keeps the bytes up to there; may move it. Returns 0, or -1 and leaves it as it was. */
 int value_resize(struct brine_value **value, size_t len);
 
 #endif
