@@ -232,6 +232,10 @@ struct put {
 		[CACHE_TOKEN_SIZE]; /* with tokened: of the lease that it publishes */
 	enum condition condition;
 	uint64_t version; /* with CONDITION_VERSION */
+	/* With CONDITION_ABSENT: what is there is the answer, with all about it (has_meta), as a get would give it; else
+	 * the answer is that of a put. An object of not_version (0: none) is absent for it. */
+	bool or_get;
+	uint64_t not_version;
 	struct slice
 		tags; /* as in the field TAGS (proto/tag.h), which the caller checks; empty: none */
 	enum ack ack;
@@ -282,6 +286,8 @@ bool upload_ready(const struct upload *upload);
 /* Accepts the value whole. Takes the upload, in every case. Returns CACHE_NOW or CACHE_LATER. */
 int upload_finish(struct upload **upload, const struct later *later,
 		  struct answer *ret_answer);
+/* Might the answer be a value? */
+bool upload_or_get(const struct upload *upload);
 /* Where it will be stored; borrows the upload. */
 struct slice upload_namespace(const struct upload *upload);
 /* Gives it up: nothing was stored. Takes the upload; NULL is fine. */

@@ -496,6 +496,9 @@ int op_touch_found(struct cache *cache, struct op *op, const struct found *found
 
 int op_decide_get(struct cache *cache, struct op *op, struct found *found,
 		  struct answer *ret_answer);
+/* The answer to a put that may be what was found instead. Takes found->owner. */
+void op_give_found(struct cache *cache, struct op *op, const struct found *found,
+		   struct answer *ret_answer);
 /* Everything about an object but its value. */
 void core_fill_meta(const struct cache *cache, const struct record *record,
 		    struct answer *answer);

@@ -134,6 +134,37 @@ refresh(struct cache *cache, struct op *op, const struct found *found)
 	op_touch_found(cache, op, found, ttl_ms, &ignored);
 }
 
+/* The value, as the answer has it: borrowed, owned, or a download. False: no memory for that. */
+static bool
+give_value(struct cache *cache, const struct found *found, uint32_t uid,
+	   struct answer *answer)
+{
+	if (found->chunks) {
+		answer->download = download_new(cache, &found->record, uid);
+		return answer->download;
+	}
+	answer->value = found->value;
+	answer->owner = found->owner;
+	answer->keeper = (struct keeper *)found->shared;
+	return true;
+}
+
+void
+op_give_found(struct cache *cache, struct op *op, const struct found *found,
+	      struct answer *ret_answer)
+{
+	struct answer answer = { .kind = ANSWER_DONE };
+
+	core_fill_meta(cache, &found->record, &answer);
+	if (!give_value(cache, found, op->put.target.uid, &answer)) {
+		answer_refuse(ret_answer, ERROR_NO_MEMORY);
+		return;
+	}
+	cache->counts.gets++;
+	count_hit(cache, op, found, false);
+	*ret_answer = answer;
+}
+
 int
 op_decide_get(struct cache *cache, struct op *op, struct found *found,
 	      struct answer *ret_answer)
@@ -150,17 +181,10 @@ op_decide_get(struct cache *cache, struct op *op, struct found *found,
 		answer.apart = true;
 		return answer_now(ret_answer, answer);
 	}
-	if (!get->meta_only && found->chunks) {
-		answer.download = download_new(cache, &found->record, get->target.uid);
-		if (!answer.download)
-			return answer_refuse(ret_answer, ERROR_NO_MEMORY);
-	} else if (!get->meta_only) {
-		answer.value = found->value;
-		answer.owner = found->owner;
-		answer.keeper = (struct keeper *)found->shared;
-	} else {
+	if (get->meta_only)
 		free(found->owner);
-	}
+	else if (!give_value(cache, found, get->target.uid, &answer))
+		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
 	if (!get->meta_only && !get->quiet)
 		count_hit(cache, op, found, presence == STALE);
 	if (presence == STALE && get->lease)

@@ -22,6 +22,29 @@ check_condition(struct call *call)
 	return false;
 }
 
+/* May what is there be the answer? */
+static bool
+check_or_get(struct call *call)
+{
+	const struct message *message = &call->message;
+
+	if (!call_check_choice(call, FIELD_OR_GET, message->or_get, 1))
+		return false;
+	if (message->or_get ? message->condition == CONDITION_ABSENT
+			    : !message_has(message, FIELD_NOT_VERSION))
+		return true;
+	call_refuse(call, ERROR_BAD_REQUEST, 0,
+		    message->or_get ? "OR_GET needs CONDITION 1"
+				    : "NOT_VERSION of a PUT needs OR_GET 1");
+	return false;
+}
+
+static enum reply_form
+form_of(bool or_get)
+{
+	return or_get ? REPLY_FOUND : REPLY_VERSION;
+}
+
 /* What the header says of the body, and the body if it is here whole. */
 static bool
 check_body(struct call *call)
@@ -56,7 +79,7 @@ check_put(struct call *call)
 	const struct message *message = &call->message;
 
 	if (!call_check_target(call) || !call_check_ttl(call) || !call_check_ack(call) ||
-	    !check_condition(call) ||
+	    !check_condition(call) || !check_or_get(call) ||
 	    !call_check_choice(call, FIELD_OBJECT_KIND, message->object_kind,
 			       OBJECT_COUNTER))
 		return false;
@@ -91,6 +114,8 @@ put_read(struct call *call, struct put *ret_put)
 		.tokened = message_has(message, FIELD_TOKEN),
 		.condition = (enum condition)message->condition,
 		.version = message->version,
+		.or_get = message->or_get == 1,
+		.not_version = message->not_version,
 		.tags = message->tags,
 		.ack = call_ack_or(call, ACK_MEMORY),
 	};
@@ -139,8 +164,8 @@ put_begin(struct call *call)
 	if (call->frame->first.mark == FRAME_MORE)
 		begin_upload(call, &put);
 	else
-		CALL_ASK(call, REPLY_VERSION, cache_put, call->session->all->cache, &put,
-			 call->body);
+		CALL_ASK(call, form_of(put.or_get), cache_put, call->session->all->cache,
+			 &put, call->body);
 }
 
 /* ---- values in several segments */
@@ -170,11 +195,12 @@ static void
 finish_upload(struct session *session)
 {
 	uint32_t id = session->next_id - 1;
-	struct later later = reply_later(session, id, REPLY_VERSION);
+	enum reply_form form = form_of(upload_or_get(session->upload));
+	struct later later = reply_later(session, id, form);
 	struct answer answer = { 0 };
 
 	if (upload_finish(&session->upload, &later, &answer) == CACHE_NOW)
-		reply_now(session, id, REPLY_VERSION, &answer);
+		reply_now(session, id, form, &answer);
 	session->upload = NULL;
 	session->body = BODY_NONE;
 }

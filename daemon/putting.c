@@ -10,7 +10,8 @@ enum error
 core_check_condition(const struct cache *cache, const struct put *put,
 		     const struct found *found)
 {
-	bool there = found->there && !record_expired(&found->record, cache->now_ms);
+	bool there = found->there && !record_expired(&found->record, cache->now_ms) &&
+		     !(put->or_get && found->record.version == put->not_version);
 
 	switch (put->condition) {
 	case CONDITION_ABSENT:
@@ -132,7 +133,17 @@ op_decide_put(struct cache *cache, struct op *op, struct found *found,
 				     : core_check_condition(cache, &op->put, found);
 	bool published = op->kind == OP_PUBLISH;
 
+	if (refused == ERROR_EXISTS && op->put.or_get) {
+		op_give_found(cache, op, found, ret_answer);
+		if (published)
+			upload_abort(&op->upload);
+		return CACHE_NOW;
+	}
 	free(found->owner);
+	/* That it may have been there already was no reason to refuse it before. */
+	if (!refused && op->kind == OP_PUT && op->put.or_get &&
+	    core_refuses(cache, ret_answer))
+		return CACHE_NOW;
 	if (refused) {
 		if (published)
 			upload_abort(&op->upload);

@@ -190,7 +190,13 @@ reply_done(struct session *session, uint32_t id, enum reply_form form,
 	struct message header = { 0 };
 	struct outbox *outbox = &session->outbox;
 
+	if (form == REPLY_FOUND && answer->has_meta)
+		form = REPLY_VALUE;
 	switch (form) {
+	case REPLY_FOUND:
+		MESSAGE_SET(&header, STATUS, status, STATUS_MISS);
+		MESSAGE_SET(&header, VERSION, version, answer->version);
+		break;
 	case REPLY_VALUE:
 		reply_meta(&header, answer);
 		if (answer->download)
@@ -276,7 +282,7 @@ weight(enum reply_form form)
 {
 	if (form == REPLY_PAGE)
 		return SESSION_PAGE_WEIGHT;
-	return form == REPLY_VALUE || form == REPLY_STATS;
+	return form == REPLY_VALUE || form == REPLY_FOUND || form == REPLY_STATS;
 }
 
 static void

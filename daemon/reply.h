@@ -9,6 +9,7 @@
 	X(VALUE)   /* everything about the object, and the value as body */              \
 	X(META)    /* everything but the value */                                        \
 	X(VERSION) /* the version, of the object that was stored */                      \
+	X(FOUND)   /* as VALUE; or a miss, and the version that was stored on it */      \
 	X(COUNTER) /* what it stands at, and the version */                              \
 	X(TOUCHED) /* the version and a status */                                        \
 	X(STATUS)  /* whether there was something */                                     \

@@ -19,7 +19,15 @@ answer_error(enum error error, uint64_t detail, const char *text)
 static bool
 wants_value(const struct op *op)
 {
-	return op->kind == OP_TAKE || (op->kind == OP_GET && !op->get.meta_only);
+	switch (op->kind) {
+	case OP_GET:
+		return !op->get.meta_only;
+	case OP_PUT:
+	case OP_PUBLISH:
+		return op->put.or_get;
+	default:
+		return op->kind == OP_TAKE;
+	}
 }
 
 /* Some decisions need what a pending value's own change cannot give: a touch needs the object whole. */
@@ -304,7 +312,7 @@ cache_put(struct cache *cache, const struct put *put, struct slice value,
 	struct op op = { .kind = OP_PUT, .put = *put, .value = value, .later = *later };
 	uint64_t most;
 
-	if (core_refuses(cache, ret_answer))
+	if (!put->or_get && core_refuses(cache, ret_answer))
 		return CACHE_NOW;
 	most = core_value_max(cache, &put->target);
 	if (value.len > most)

@@ -28,6 +28,12 @@ upload_length(const struct upload *upload)
 	return upload->length;
 }
 
+bool
+upload_or_get(const struct upload *upload)
+{
+	return upload->put.or_get;
+}
+
 struct slice
 upload_namespace(const struct upload *upload)
 {

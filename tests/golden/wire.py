@@ -33,7 +33,7 @@ FIELDS = {
     "LEASE": (19, "number"), "TOKEN": (20, "bytes"), "HOLDER": (21, "number"),
     "WAIT": (22, "number"), "GIVE_UP": (23, "number"), "DELTA": (24, "number"),
     "INITIAL": (25, "number"), "REFRESH": (26, "number"), "LEASE_TIME": (27, "number"),
-    "QUIET": (28, "number"),
+    "QUIET": (28, "number"), "OR_GET": (29, "number"),
     "STATUS": (64, "number"), "ERROR": (65, "number"), "TEXT": (66, "text"),
     "DETAIL": (67, "number"), "AGE": (68, "number"), "TTL_LEFT": (69, "number"),
     "WRITER": (70, "number"), "COUNT": (71, "number"), "LAST_ID": (72, "number"),

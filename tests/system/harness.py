@@ -29,7 +29,7 @@ NONE, MORE, LAST, ABORT = range(4)
 FIELDS = {
     "namespace": 1, "key": 2, "ttl": 3, "codec": 4, "object_kind": 5, "cost": 6,
     "condition": 7, "version": 8, "ack": 9, "length": 10, "limit": 11, "cursor": 12,
-    "prefix": 13, "max_age": 16, "not_version": 17, "refresh": 26, "status": 64,
+    "prefix": 13, "max_age": 16, "not_version": 17, "refresh": 26, "or_get": 29, "status": 64,
     "error": 65, "text": 66, "detail": 67, "age": 68, "ttl_left": 69, "writer": 70,
     "count": 71, "last_id": 72, "protocol": 80, "features": 81, "release": 82,
     "uid": 83, "max_value": 84, "epoch": 85, "makes_room": 86, "successor": 87,

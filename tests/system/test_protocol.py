@@ -186,7 +186,8 @@ def test_a_frame_with_an_unknown_flag_is_unsupported(peer, flags):
     assert peer.ask("PING").kind == wire.REPLY
 
 
-@pytest.mark.parametrize("fields, detail", [({"CONDITION": 4}, 7), ({"ACK": 3}, 9), ({"OBJECT_KIND": 2}, 5)])
+@pytest.mark.parametrize("fields, detail", [({"CONDITION": 4}, 7), ({"ACK": 3}, 9), ({"OBJECT_KIND": 2}, 5),
+                                            ({"CONDITION": 1, "OR_GET": 2}, 29)])
 def test_an_unknown_value_of_a_choice_is_unsupported(space, fields, detail):
     expect_error(space("PUT", {"KEY": b"k", **fields}, b"x" * 8), "UNSUPPORTED", detail)
     assert absent(space)
@@ -373,6 +374,36 @@ def test_put_only_if_absent(space):
     assert space("GET", {"KEY": b"k"}).named["VERSION"] == version
 
 
+@pytest.mark.parametrize("size", [0, 10, 30_000, 1 << 20, 3_000_000])
+def test_a_put_or_get_is_answered_with_what_is_there(space, size):
+    value = random.Random(size).randbytes(size)
+    ask = {"KEY": b"k", "CONDITION": 1, "OR_GET": 1}
+    stored = space("PUT", {**ask, "CODEC": 77, "COST": 9}, value)
+    assert (stored.named["STATUS"], stored.segments) == (1, [(wire.NONE, b"")])
+    for mine in (b"mine", random.Random(1).randbytes(2_000_000)):
+        found = space("PUT", {**ask, "TTL": 1, "TAGS": b"\x01t"}, mine)
+        assert "STATUS" not in found.named and found.body == value
+        assert {name: found.named[name] for name in ("VERSION", "LENGTH", "CODEC", "COST", "WRITER")} == {
+            "VERSION": stored.named["VERSION"], "LENGTH": size, "CODEC": 77, "COST": 9, "WRITER": os.getuid()}
+    replaced = space("PUT", {**ask, "NOT_VERSION": stored.named["VERSION"]}, b"mine")
+    assert replaced.named["STATUS"] == 1
+    assert space("GET", {"KEY": b"k"}).body == b"mine"
+
+
+def test_of_many_who_put_or_get_exactly_one_stores_and_all_have_its_value(daemon, space):
+    crowd = [daemon.peer() for _ in range(8)]
+    for key in range(50):
+        fields = {"NAMESPACE": space.name, "KEY": b"%d" % key, "CONDITION": 1, "OR_GET": 1}
+        for at, peer in enumerate(crowd):
+            peer.request("PUT", fields, b"%d" % at)
+        replies = [peer.receive() for peer in crowd]
+        stored = [at for at, reply in enumerate(replies) if reply.named.get("STATUS") == 1]
+        assert len(stored) == 1, replies
+        assert {reply.body for at, reply in enumerate(replies) if at not in stored} == {b"%d" % stored[0]}
+    for peer in crowd:
+        peer.close()
+
+
 def test_put_only_if_present(space):
     expect_error(space("PUT", {"KEY": b"k", "CONDITION": 2}, b"x"), "ABSENT")
     assert absent(space)
@@ -401,7 +432,7 @@ def test_conditions_hold_for_streamed_values_too(space):
 
 @pytest.mark.parametrize("fields", [
     {"CONDITION": 3}, {"VERSION": 5}, {"CONDITION": 1, "VERSION": 5}, {"TTL": 0}, {"CODEC": 1 << 32},
-    {"OBJECT_KIND": 1},
+    {"OBJECT_KIND": 1}, {"OR_GET": 1}, {"OR_GET": 1, "CONDITION": 2}, {"CONDITION": 1, "NOT_VERSION": 5},
 ])
 def test_a_put_that_makes_no_sense_is_a_bad_request(space, fields):
     expect_error(space("PUT", {"KEY": b"k", **fields}, b"1234567"), "BAD_REQUEST")

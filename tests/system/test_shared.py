@@ -35,6 +35,7 @@ ASKED = [
     ("write", META, {"key": b"k", "refresh": 5}, None),
     ("read", SCAN, {}, None),
     ("write", PUT, {"key": b"new"}, b"v"),
+    ("write", PUT, {"key": b"k", "condition": 1, "or_get": 1}, b"v"),
     ("write", DELETE, {"key": b"x"}, None),
     ("write", TOUCH, {"key": b"k"}, None),
     ("write", INCR, {"key": b"n"}, None),

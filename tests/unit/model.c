@@ -165,7 +165,9 @@ check(const struct model *model, const struct model_item *item,
 
 	switch (item->condition) {
 	case CONDITION_ABSENT:
-		return fresh ? ERROR_EXISTS : ERROR_NONE;
+		return fresh && !(item->or_get && item->not_version == object->version)
+			       ? ERROR_EXISTS
+			       : ERROR_NONE;
 	case CONDITION_PRESENT:
 		return fresh ? ERROR_NONE : ERROR_ABSENT;
 	case CONDITION_VERSION:
@@ -205,12 +207,20 @@ decide_put(struct model *model, const struct model_question *question,
 	   struct model_answer *answer)
 {
 	const struct model_item *item = &question->items[0];
+	const struct model_object *object = object_at(model, question->space, item->key);
 	enum error error = ERROR_NONE;
 
 	if (question->token && model_token_old(model, question))
 		error = ERROR_OLD_TOKEN;
 	if (!error)
-		error = check(model, item, object_at(model, question->space, item->key));
+		error = check(model, item, object);
+	if (error == ERROR_EXISTS && item->or_get) {
+		model_hit(model, object, answer);
+		answer->found = true;
+		model->counts.hits++;
+		model->counts.saved_us[question->space] += object->cost_us;
+		return;
+	}
 	if (error) {
 		answer_error(answer, error);
 		return;

@@ -60,6 +60,8 @@ struct model_item {
 	unsigned key;
 	enum condition condition;
 	uint64_t version; /* with CONDITION_VERSION; of a removal: 0 any */
+	bool or_get;      /* with CONDITION_ABSENT, and the next line */
+	uint64_t not_version;
 	uint64_t ttl_ms, stale_for_ms, cost_us;
 	uint32_t codec, seed;
 	size_t len;
@@ -99,6 +101,7 @@ struct model_answer {
 		object; /* of a hit; of a change: its version, and what a counter stands at */
 	uint64_t age_ms, ttl_left_ms, stale_ms;
 	bool stale;
+	bool found; /* of a put: what was there, as of a hit */
 	enum lease_reply lease;
 	uint64_t token;
 	uint64_t versions[MODEL_ITEMS]; /* of a batch */

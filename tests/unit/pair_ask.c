@@ -73,6 +73,8 @@ put_of(const struct pair *pair, const struct model_question *question,
 		.stale_for_ms = item->stale_for_ms,
 		.condition = item->condition,
 		.version = item->condition ? pair->versions[item->version] : 0,
+		.or_get = item->or_get,
+		.not_version = item->or_get ? pair->versions[item->not_version] : 0,
 		.tags = tags_of(item->tags, tags),
 		.ack = question->ack,
 	};

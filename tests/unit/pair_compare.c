@@ -253,7 +253,7 @@ compare_one(struct pair *pair, unsigned number)
 	const struct model_answer *due = &pair->model.asked[number].answer;
 	struct flight *flight = &here.flights[number];
 	bool value = question->what == ASK_GET || question->what == ASK_META ||
-		     question->what == ASK_TAKE;
+		     question->what == ASK_TAKE || due->found;
 	const char *difference = NULL;
 
 	if (flight->answer.kind != due->kind)

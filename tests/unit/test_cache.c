@@ -222,6 +222,171 @@ conditions_hold_before_and_after_the_commit(void **state)
 	engine_close(&engine);
 }
 
+/* ---- a put that is answered with what is there */
+
+static struct put
+or_get(const char *key, uint64_t not_version)
+{
+	return (struct put){ .target = engine_target(key),
+			     .ttl_ms = TTL_NEVER,
+			     .condition = CONDITION_ABSENT,
+			     .or_get = true,
+			     .not_version = not_version };
+}
+
+static bool
+is_given(struct engine *engine, const char *key, const void *value, size_t len)
+{
+	struct put put = or_get(key, 0);
+
+	assert_int_equal(engine_put_as(engine, &put, "mine", 4), ANSWER_DONE);
+	if (!engine->answer.has_meta)
+		return false;
+	if (engine->answer.download)
+		engine_drain(engine);
+	assert_int_equal(engine->answer.writer_uid, 1000);
+	assert_int_equal(engine->answer.length, len);
+	assert_true(engine_has(engine, value, len));
+	return true;
+}
+
+/* In memory, on the disk, known to be in memory or not, in one row, in chunks, and streamed. */
+static void
+a_put_or_get_gives_what_is_there_wherever_it_is(void **state)
+{
+	static const size_t lengths[] = { 0, 3, 30000, 1000000, 5000000 };
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		uint8_t *value = make_value(lengths[i], (unsigned)i);
+
+		upload(&engine, "k", value, lengths[i], 1048576);
+		assert_true(is_given(&engine, "k", value, lengths[i]));
+		engine_sync(&engine);
+		assert_true(is_given(&engine, "k", value, lengths[i]));
+		engine.cache->cold_share = COLD_SHARE_ALL;
+		engine_pass_ms(60000); /* it was not used lately any more */
+		assert_true(is_given(&engine, "k", value, lengths[i]));
+		engine.cache->cold_share = 0;
+		engine_stop(&engine);
+		engine_reopen(&engine);
+		assert_true(is_given(&engine, "k", value, lengths[i]));
+		free(value);
+	}
+	assert_int_equal(engine.cache->counts.puts, 0);
+	assert_int_equal(engine.cache->counts.hits, 1);
+	engine_close(&engine);
+}
+
+static void
+a_put_or_get_stores_where_nothing_is(void **state)
+{
+	struct put put = or_get("k", 0);
+	uint64_t version;
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	put.ttl_ms = 1000;
+	put.stale_for_ms = 60000;
+	assert_int_equal(engine_put_as(&engine, &put, "one", 3), ANSWER_DONE);
+	assert_false(engine.answer.has_meta);
+	version = engine.answer.version;
+	assert_true(version > 0);
+	assert_int_equal(engine_get(&engine, "k"), ANSWER_DONE);
+	assert_true(engine_has(&engine, "one", 3));
+	assert_int_equal(engine.answer.ttl_left_ms, 1000);
+	assert_int_equal(engine_put_as(&engine, &put, "two", 3), ANSWER_DONE);
+	assert_true(engine.answer.has_meta);
+	assert_int_equal(engine.answer.version, version);
+	engine_pass_ms(1000); /* stale: for a condition that is absent */
+	assert_int_equal(engine_put_as(&engine, &put, "two", 3), ANSWER_DONE);
+	assert_false(engine.answer.has_meta);
+	assert_int_equal(engine_get(&engine, "k"), ANSWER_DONE);
+	assert_true(engine_has(&engine, "two", 3));
+	engine_close(&engine);
+}
+
+static void
+a_put_or_get_takes_the_place_of_the_version_that_it_cannot_use(void **state)
+{
+	struct engine engine;
+	struct put put;
+	uint64_t refused;
+	(void)state;
+
+	engine_open(&engine);
+	assert_int_equal(engine_put(&engine, "k", "theirs", 6), ANSWER_DONE);
+	refused = engine.answer.version;
+	put = or_get("k", refused);
+	assert_int_equal(engine_put_as(&engine, &put, "ours", 4), ANSWER_DONE);
+	assert_false(engine.answer.has_meta);
+	assert_true(is_given(&engine, "k", "ours", 4));
+	/* It is not that version any more. */
+	assert_int_equal(engine_put_as(&engine, &put, "late", 4), ANSWER_DONE);
+	assert_true(engine.answer.has_meta);
+	assert_true(engine_has(&engine, "ours", 4));
+	engine_close(&engine);
+}
+
+static void
+an_upload_may_be_answered_with_what_came_before_it(void **state)
+{
+	static const size_t lengths[] = { 10, 3000000 };
+	struct engine engine;
+	struct answer answer;
+	(void)state;
+
+	engine_open(&engine);
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t *value = make_value(lengths[i], 1);
+		struct put put = or_get(i ? "b" : "a", 0);
+		struct upload *late;
+
+		put.payer = engine.payer;
+		late = upload_open(engine.cache, &put, UINT64_MAX, &answer);
+		assert_non_null(late);
+		assert_true(upload_or_get(late));
+		for (int part = 0; part < 3; part++) {
+			cache_turn_begin(engine.cache);
+			assert_int_equal(
+				upload_write(late, slice(value, lengths[i] / 3), &answer),
+				0);
+			cache_turn_end(engine.cache);
+		}
+		assert_int_equal(engine_put(&engine, i ? "b" : "a", "first", 5),
+				 ANSWER_DONE);
+		ENGINE_CALL(&engine, upload_finish(&late, &later, &answer_));
+		assert_int_equal(engine.answer.kind, ANSWER_DONE);
+		assert_true(engine.answer.has_meta);
+		assert_true(engine_has(&engine, "first", 5));
+		free(value);
+	}
+	engine_sync(&engine);
+	engine_close(&engine);
+}
+
+static void
+a_full_disk_does_not_keep_a_put_or_get_from_what_is_there(void **state)
+{
+	struct put put = or_get("new", 0);
+	struct engine engine;
+	(void)state;
+
+	engine_open(&engine);
+	assert_int_equal(engine_put(&engine, "old", "value", 5), ANSWER_DONE);
+	engine_sync(&engine);
+	engine.cache->disk_full = true;
+	assert_true(is_given(&engine, "old", "value", 5));
+	assert_int_equal(engine_put_as(&engine, &put, "x", 1), ANSWER_ERROR);
+	assert_int_equal(engine.answer.error, ERROR_DISK_FULL);
+	engine.cache->disk_full = false;
+	assert_int_equal(engine_get(&engine, "new"), ANSWER_MISS);
+	engine_close(&engine);
+}
+
 static void
 scan_gives_every_object_once(void **state)
 {
@@ -757,6 +922,13 @@ main(void)
 		cmocka_unit_test(a_touch_moves_the_expiry_of_small_and_large_values),
 		cmocka_unit_test(a_deleted_object_stays_deleted_after_a_restart),
 		cmocka_unit_test(conditions_hold_before_and_after_the_commit),
+		cmocka_unit_test(a_put_or_get_gives_what_is_there_wherever_it_is),
+		cmocka_unit_test(a_put_or_get_stores_where_nothing_is),
+		cmocka_unit_test(
+			a_put_or_get_takes_the_place_of_the_version_that_it_cannot_use),
+		cmocka_unit_test(an_upload_may_be_answered_with_what_came_before_it),
+		cmocka_unit_test(
+			a_full_disk_does_not_keep_a_put_or_get_from_what_is_there),
 		cmocka_unit_test(scan_gives_every_object_once),
 		cmocka_unit_test(a_flush_hides_everything_at_once_and_frees_it_later),
 		cmocka_unit_test(another_uid_sees_nothing_of_mine),

@@ -78,6 +78,55 @@ a_put_carries_every_field_to_the_cache(void **state)
 	close_fixture(&fixture);
 }
 
+/* Whole, and in segments. */
+static void
+a_put_or_get_is_a_miss_and_a_version_or_a_hit_and_a_value(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	open_fixture(&fixture);
+	for (unsigned segments = 1; segments <= 2; segments++) {
+		struct message message = peer_key(segments == 1 ? "k" : "l");
+		uint64_t version = 0;
+
+		MESSAGE_SET(&message, CONDITION, condition, CONDITION_ABSENT);
+		MESSAGE_SET(&message, OR_GET, or_get, 1);
+		for (int round = 0; round < 3; round++) {
+			const char *body = round ? "later" : "first";
+			uint32_t id = fixture.peer.next_id;
+			struct got got;
+
+			if (round == 2)
+				MESSAGE_SET(&message, NOT_VERSION, not_version, version);
+			peer_request(&fixture.world, &fixture.peer, COMMAND_PUT, &message,
+				     segments == 1 ? FRAME_LAST : FRAME_MORE, body, 5);
+			if (segments == 2)
+				peer_segment(&fixture.world, &fixture.peer, FRAME_LAST,
+					     "", 0, 0);
+			got = peer_reply(&fixture.world, &fixture.peer, id);
+			assert_int_equal(got.frame.kind, FRAME_REPLY);
+			assert_true(fake.last_put.or_get);
+			assert_int_equal(fake.last_put.not_version,
+					 round == 2 ? version : 0);
+			if (round == 1) {
+				assert_false(message_has(&got.message, FIELD_STATUS));
+				assert_int_equal(got.message.version, version);
+				assert_int_equal(got.message.length, 5);
+				assert_int_equal(got.message.writer_uid, 1000);
+				assert_int_equal(got.body_len, 5);
+				assert_memory_equal(got.body, "first", 5);
+				continue;
+			}
+			assert_int_equal(got.message.status, STATUS_MISS);
+			assert_true(got.message.version > version);
+			assert_int_equal(got.end, FRAME_NONE);
+			version = got.message.version;
+		}
+	}
+	close_fixture(&fixture);
+}
+
 static void
 a_get_carries_every_field_to_the_cache(void **state)
 {
@@ -201,6 +250,9 @@ what_is_out_of_range_is_refused_and_nothing_done(void **state)
 	BAD(GET, MESSAGE_SET(&m, NAMESPACE, namespace, slice_text(".web")), BAD_NAMESPACE,
 	    0);
 	BAD(GET, MESSAGE_SET(&m, NAMESPACE, namespace, slice_text("")), BAD_NAMESPACE, 0);
+	BAD(PUT, MESSAGE_SET(&m, OR_GET, or_get, 1), BAD_REQUEST, 0);
+	BAD(PUT, MESSAGE_SET(&m, NOT_VERSION, not_version, 1), BAD_REQUEST, 0);
+	BAD(PUT, MESSAGE_SET(&m, OR_GET, or_get, 2), UNSUPPORTED, FIELD_OR_GET);
 	BAD(SYNC, (void)0, UNSUPPORTED, FIELD_KEY);
 	BAD(SCAN, (void)0, UNSUPPORTED, FIELD_KEY);
 	assert_int_equal(fake.puts, puts);
@@ -488,6 +540,8 @@ main(void)
 		cmocka_unit_test(
 			whatever_is_answered_later_knows_the_rights_of_its_client),
 		cmocka_unit_test(a_put_carries_every_field_to_the_cache),
+		cmocka_unit_test(
+			a_put_or_get_is_a_miss_and_a_version_or_a_hit_and_a_value),
 		cmocka_unit_test(a_get_carries_every_field_to_the_cache),
 		cmocka_unit_test(meta_tells_everything_but_the_value),
 		cmocka_unit_test(

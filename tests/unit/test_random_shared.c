@@ -204,6 +204,9 @@ choose_item(struct pair *pair, unsigned space, struct model_item *item)
 		if (!item->version)
 			item->condition = CONDITION_NONE;
 	}
+	item->or_get = item->condition == CONDITION_ABSENT && one_in(pair, 2);
+	if (item->or_get && one_in(pair, 2))
+		item->not_version = choose_version(pair, space, item->key);
 }
 
 static void
@@ -223,6 +226,7 @@ choose_put(struct pair *pair, struct model_question *question)
 	question->what = ASK_PUT;
 	question->ack = ACK_MEMORY;
 	item->condition = CONDITION_NONE;
+	item->or_get = false;
 }
 
 static void
@@ -241,6 +245,7 @@ choose_batch(struct pair *pair, struct model_question *question)
 			/* Else hardly a batch would pass. */
 			if (large || !one_in(pair, 4))
 				item->condition = CONDITION_NONE;
+			item->or_get = false;
 			if (large) {
 				item->kind = OBJECT_BLOB;
 				item->len = 190000;

@@ -446,11 +446,17 @@ store(struct cache *cache, const struct put *put, uint8_t *value, size_t len)
 
 	fake.puts++;
 	fake.last_put = *put;
-	if ((put->condition == CONDITION_ABSENT && object) ||
+	if ((put->condition == CONDITION_ABSENT && object &&
+	     !(put->or_get && object->version == put->not_version)) ||
 	    (put->condition == CONDITION_PRESENT && !object) ||
 	    (put->condition == CONDITION_VERSION &&
 	     (!object || object->version != put->version))) {
 		free(value);
+		if (put->or_get) {
+			fill_meta(&answer, object);
+			fill_value(cache, &answer, object);
+			return answer;
+		}
 		if (put->condition == CONDITION_ABSENT)
 			return error_answer(ERROR_EXISTS, 0);
 		return error_answer(object ? ERROR_CHANGED : ERROR_ABSENT, 0);
@@ -538,6 +544,12 @@ upload_write(struct upload *upload, struct slice part, struct answer *ret_answer
 	upload->bytes = bytes;
 	upload->len += part.len;
 	return 0;
+}
+
+bool
+upload_or_get(const struct upload *upload)
+{
+	return upload->put.or_get;
 }
 
 bool
