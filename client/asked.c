@@ -42,7 +42,7 @@ asked_reserve(struct asked_table *table)
 }
 
 static void
-count(struct asked_table *table, uint8_t flags, uint32_t more)
+count(struct asked_table *table, uint16_t flags, uint32_t more)
 {
 	table->open += more;
 	table->disk += flags & ASKED_DISK ? more : 0;

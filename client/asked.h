@@ -15,12 +15,13 @@ enum asked_flag {
 	ASKED_PARKS = 32,     /* its answer may take any time */
 	ASKED_LEASE = 64,     /* its answer may have a lease in it */
 	ASKED_OURS = 128,     /* not the caller's: HELLO, PING while parked, RESUME */
+	ASKED_OR_GET = 256,   /* a put whose answer may be a value */
 };
 
 struct asked {
 	uint64_t token;
 	uint8_t command;
-	uint8_t flags;
+	uint16_t flags;
 };
 
 /* A ring: ids are given out in order, so an id's low bits are its place. */

@@ -21,15 +21,23 @@ body_advance(struct incoming *incoming, size_t bytes)
 	incoming->room -= bytes;
 }
 
+/* Is a hit somebody's value? */
+static bool
+is_value(const struct asked *asked)
+{
+	return asked->command == BRINE_GET || asked->command == BRINE_TAKE ||
+	       asked->flags & ASKED_OR_GET;
+}
+
 /* What a body is for depends on what was asked. */
 static bool
 wants_body(const struct asked *asked, const struct brine_reply *reply)
 {
 	if (reply->result != BRINE_HIT)
 		return false;
-	return asked->command == BRINE_GET || asked->command == BRINE_TAKE ||
-	       asked->command == BRINE_SCAN || asked->command == BRINE_STATS ||
-	       asked->command == BRINE_BATCH || asked->command == BRINE_CONFIG;
+	return is_value(asked) || asked->command == BRINE_SCAN ||
+	       asked->command == BRINE_STATS || asked->command == BRINE_BATCH ||
+	       asked->command == BRINE_CONFIG;
 }
 
 static void
@@ -113,8 +121,7 @@ body_open(struct brine_wire *wire, const struct frame *frame, const struct asked
 	if (!asked || !wants_body(asked, &incoming->reply)) {
 		discard(incoming);
 		incoming->known = false;
-	} else if (incoming->mark == FRAME_NONE &&
-		   (asked->command == BRINE_GET || asked->command == BRINE_TAKE)) {
+	} else if (incoming->mark == FRAME_NONE && is_value(asked)) {
 		/* No body is not an empty one. */
 		wire_break(wire, BRINE_ERROR_BAD_PEER,
 			   "the daemon announced a value and sent none");

@@ -344,6 +344,19 @@ int brine_put(struct brine *brine, const void *key, size_t key_len, const void *
 	      size_t value_len, const struct brine_put_options *options,
 	      uint64_t *ret_version);
 
+/* Stores a value unless there is one, in one step: of many that do, exactly one stores, and all get what it stored.
+ * BRINE_HIT and a value to release: it was there; options do not matter then, and the wait for the disk is left out.
+ * BRINE_MISS: nothing was, and `value` is stored now, as by brine_put(). Or an error: nothing was stored.
+ *
+ * not_version: an object of this version counts as none, and `value` takes its place; 0: every object counts. It is for
+ * a caller that cannot use what it was given. options->condition and version are not looked at. One that was cut off
+ * is sent again: it then finds what it stored itself. With a daemon that cannot do this in one step it takes several,
+ * each safe by itself: others may still come between, and BRINE_MISS is said of one alone. */
+int brine_put_or_get(struct brine *brine, const void *key, size_t key_len,
+		     const void *value, size_t value_len,
+		     const struct brine_put_options *options, uint64_t not_version,
+		     struct brine_value **ret_value);
+
 struct brine_delete_options {
 	const char *namespace_name;
 	uint64_t
@@ -609,7 +622,7 @@ struct brine_request {
 	uint64_t version; /* PUT with BRINE_IF_VERSION; DELETE, TAKE: 0: any */
 	uint64_t
 		max_age_ms; /* GET, and so the next two; as in struct brine_get_options */
-	uint64_t not_version;
+	uint64_t not_version; /* PUT with or_get, too */
 	uint64_t refresh_ms;
 	uint32_t codec; /* PUT */
 	uint8_t kind;   /* PUT */
@@ -622,6 +635,8 @@ struct brine_request {
 	uint32_t limit;   /* at most 4,096; 0: the daemon's */
 	uint8_t stale_ok; /* GET */
 	uint8_t quiet;    /* GET */
+	/* PUT with BRINE_IF_ABSENT: 1: what is there is the answer, as of a GET (BRINE_HIT); BRINE_MISS: it was stored */
+	uint8_t or_get;
 	uint8_t lease; /* GET: enum brine_ask, 0: just the value; and so the next three */
 	uint8_t give_up;  /* RELEASE: enum brine_give_up */
 	uint64_t wait_ms; /* as in struct brine_lease_options */
@@ -638,10 +653,11 @@ struct brine_request {
 struct brine_reply {
 	uint64_t token; /* brine_wire_request()'s; brine_many(): the request's index */
 	int result;     /* what the single call would return */
-	/* GET and TAKE hit: the value. STATS, CONFIG: the text. SCAN: a page of entries, and the next line. Else NULL.
+	/* GET, TAKE and PUT with or_get hit: the value. STATS, CONFIG: the text. SCAN: a page of entries, and the next line. Else NULL.
 	 * The receiver releases it. */
 	struct brine_value *value;
-	struct brine_meta meta;   /* GET, META, TAKE hit; PUT, INCR: the version alone */
+	struct brine_meta
+		meta; /* of a hit; of what PUT stored, and of INCR, the version alone */
 	unsigned char cursor[64]; /* SCAN: where the next page begins */
 	size_t cursor_len;        /* 0: this was the last */
 	uint64_t

@@ -39,8 +39,8 @@ check_entry(const struct brine_request *request, const char **ret_why)
 	case BRINE_DELETE:
 		return 0;
 	case BRINE_PUT:
-		*ret_why = "in a batch a put has no token";
-		if (request->token)
+		*ret_why = "in a batch a put has no token, and no value for an answer";
+		if (request->token || request->or_get)
 			return -BRINE_ERROR_BAD_ARGUMENT;
 		*ret_why = "a value in a batch is larger than 1 MiB";
 		return request->value_len > FRAME_SEGMENT_MAX ? -BRINE_ERROR_TOO_LARGE

@@ -197,6 +197,10 @@ answer_disabled(struct many *many)
 				reply->lease.state = BRINE_LEASE_ALONE;
 			reply->result = BRINE_MISS;
 			break;
+		case BRINE_PUT:
+			reply->result =
+				many->requests[i].or_get ? BRINE_MISS : BRINE_DONE;
+			break;
 		case BRINE_META:
 		case BRINE_SCAN:
 		case BRINE_TAKE:

@@ -172,6 +172,14 @@ set_release(const struct brine_request *request, struct message *message,
 	return set_token(request, message, ret_why);
 }
 
+static void
+set_or_get(const struct brine_request *request, struct message *message)
+{
+	MESSAGE_SET(message, OR_GET, or_get, 1);
+	if (request->not_version)
+		MESSAGE_SET(message, NOT_VERSION, not_version, request->not_version);
+}
+
 static int
 set_put(const struct brine_request *request, struct message *message,
 	const char **ret_why)
@@ -184,8 +192,15 @@ set_put(const struct brine_request *request, struct message *message,
 		*ret_why = "a counter has 8 bytes";
 		return -BRINE_ERROR_BAD_ARGUMENT;
 	}
+	if (request->or_get && request->condition != BRINE_IF_ABSENT) {
+		*ret_why =
+			"only a put that depends on nothing being there can be answered with it";
+		return -BRINE_ERROR_BAD_ARGUMENT;
+	}
 	set_ttl(request, message);
 	set_ack(request, message);
+	if (request->or_get)
+		set_or_get(request, message);
 	if (request->codec)
 		MESSAGE_SET(message, CODEC, codec, request->codec);
 	if (request->kind)
@@ -295,6 +310,8 @@ request_repeatable(const struct brine_request *request)
 {
 	switch (request->command) {
 	case BRINE_PUT: /* a token is no condition: the second time it is old, and nothing is stored */
+		/* What the first one stored is what the second one gets. */
+		return request->condition == BRINE_ALWAYS || request->or_get;
 	case BRINE_BATCH:
 		return request->condition == BRINE_ALWAYS;
 	case BRINE_DELETE:

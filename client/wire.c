@@ -110,18 +110,19 @@ prepare(struct brine_wire *wire, const struct brine_request *request, uint64_t n
 	return error;
 }
 
-static uint8_t
+static uint16_t
 asked_flags(const struct brine_request *request)
 {
 	return (request_repeatable(request) ? ASKED_REPEATABLE : 0) |
 	       (request_waits_for_disk(request) ? ASKED_DISK : 0) |
 	       (request_parks(request) ? ASKED_PARKS : 0) |
-	       (request->command == BRINE_GET && request->lease ? ASKED_LEASE : 0);
+	       (request->command == BRINE_GET && request->lease ? ASKED_LEASE : 0) |
+	       (request->command == BRINE_PUT && request->or_get ? ASKED_OR_GET : 0);
 }
 
 static int
 queue_request(struct brine_wire *wire, const struct brine_request *request,
-	      uint64_t token, uint8_t flags, uint64_t now_ms)
+	      uint64_t token, uint16_t flags, uint64_t now_ms)
 {
 	uint8_t head[FRAME_PREAMBLE_SIZE + REQUEST_HEADER_MAX];
 	struct message message;

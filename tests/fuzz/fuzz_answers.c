@@ -1,5 +1,5 @@
-/* fuzz_answers.c - any bytes as what a daemon sends to a client that has asked for one thing of each kind, the last of
- * them a get with a lease. The first byte says in which runs they arrive, the second how large a value may be; time
+/* fuzz_answers.c - any bytes as what a daemon sends to a client that has asked for one thing of each kind, then for
+ * a get with a lease, and for a put that may be answered with a value. The first byte says in which runs they arrive, the second how large a value may be; time
  * passes with them. Every request gets one answer at most, and one in all when the connection is cut. */
 #include <assert.h>
 #include <stdint.h>
@@ -10,7 +10,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 #define COMMANDS (BRINE_RESUME - BRINE_PING + 1)
-#define ASKED (COMMANDS + 1)
+#define LEASE COMMANDS
+#define ASKED (LEASE + 2)
 
 static int answers[ASKED];
 
@@ -47,7 +48,7 @@ take_replies(struct brine_wire *wire)
 	while ((result = brine_wire_next(wire, &reply)) == 1) {
 		assert(reply.token < ASKED && answers[reply.token]++ == 0);
 		assert(reply.cursor_len <= sizeof(reply.cursor));
-		assert(reply.lease.state == BRINE_LEASE_NONE || reply.token == ASKED - 1);
+		assert(reply.lease.state == BRINE_LEASE_NONE || reply.token == LEASE);
 		if (reply.value)
 			read_value(&reply);
 		brine_value_release(&reply.value);
@@ -88,9 +89,13 @@ ask(struct brine_wire *wire)
 
 	for (uint64_t token = 0; token < ASKED; token++) {
 		request.command = (enum brine_command)(BRINE_PING + token % COMMANDS);
-		if (token == COMMANDS) {
+		if (token == LEASE) {
 			request.command = BRINE_GET;
 			request.lease = BRINE_ASK_LEASE;
+		} else if (token > LEASE) {
+			request.command = BRINE_PUT;
+			request.condition = BRINE_IF_ABSENT;
+			request.or_get = 1;
 		}
 		assert(brine_wire_request(wire, &request, token, 0) == 0);
 	}
@@ -132,7 +137,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	ask(wire);
 	while (take_replies(wire) == 0 && at < len) {
 		/* Where the lease alone is awaited, silence brings a PING. */
-		if (brine_wire_outstanding(wire) == 1 && !answers[ASKED - 1]) {
+		if (brine_wire_outstanding(wire) == 1 && !answers[LEASE]) {
 			brine_wire_tick(wire, brine_wire_deadline(wire));
 			drain(wire);
 		}

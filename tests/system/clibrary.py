@@ -47,7 +47,7 @@ Request = struct("Request", ("command", ctypes.c_int), ("namespace_name", text),
                  ("refresh_ms", u64), ("codec", u32), ("kind", u8), ("condition", u8), ("ack", u8),
                  ("prefix", text), ("prefix_len", size_t), ("cursor", text),
                  ("cursor_len", size_t), ("limit", u32), ("stale_ok", u8), ("quiet", u8),
-                 ("lease", u8), ("give_up", u8), ("wait_ms", u64), ("lease_ms", u64), ("holder", u64),
+                 ("or_get", u8), ("lease", u8), ("give_up", u8), ("wait_ms", u64), ("lease_ms", u64), ("holder", u64),
                  ("token", text), ("stale_ms", u64), ("tags", text), ("tags_len", size_t),
                  ("delta", s64), ("initial", s64))
 Reply = struct("Reply", ("token", u64), ("result", ctypes.c_int), ("value", pointer),

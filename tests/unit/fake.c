@@ -151,7 +151,7 @@ get(struct fake *fake, const struct fake_request *request)
 	struct fake_object *object = find(fake, request->message.key);
 	struct message message = { 0 };
 
-	if (!object) {
+	if (!object || object->version == request->message.not_version) {
 		status(request, STATUS_MISS);
 		return;
 	}
@@ -178,6 +178,11 @@ put(struct fake *fake, const struct fake_request *request)
 	}
 	if (request->message.condition == CONDITION_ABSENT && object) {
 		fake_error(request, ERROR_EXISTS);
+		return;
+	}
+	if (request->message.condition == CONDITION_VERSION &&
+	    (!object || object->version != request->message.version)) {
+		fake_error(request, object ? ERROR_CHANGED : ERROR_ABSENT);
 		return;
 	}
 	if (!object)

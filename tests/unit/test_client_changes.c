@@ -195,6 +195,158 @@ a_take_gives_the_value_that_was_there(void **state)
 	fake_stop(&fake);
 }
 
+/* Answers puts as PROTOCOL.md says of OR_GET. */
+static enum fake_does
+finds(struct fake *fake, const struct fake_request *request)
+{
+	struct sent *sent = fake->arg;
+	struct message reply = { 0 };
+
+	sent->message = request->message;
+	atomic_fetch_add(&sent->kinds[request->frame.kind], 1);
+	if (!request->message.or_get)
+		return FAKE_ANSWERS;
+	if (request->message.not_version == 8) {
+		MESSAGE_SET(&reply, STATUS, status, STATUS_MISS);
+		MESSAGE_SET(&reply, VERSION, version, 9);
+		fake_reply(request, FRAME_REPLY, &reply, NULL, 0);
+		return FAKE_DOES_NOT;
+	}
+	MESSAGE_SET(&reply, LENGTH, length, 5);
+	MESSAGE_SET(&reply, VERSION, version, 8);
+	fake_reply(request, FRAME_REPLY, &reply, "there", 5);
+	return FAKE_DOES_NOT;
+}
+
+static void
+a_put_or_get_gives_what_is_there_or_says_that_it_stored(void **state)
+{
+	struct brine_put_options options = { .ttl_ms = 5, .condition = BRINE_IF_PRESENT };
+	struct brine_value *value = NULL;
+	struct sent sent;
+	struct fake fake;
+	struct brine *brine;
+
+	(void)state;
+	start(&fake, &sent, finds);
+	brine = open_at(fake.path);
+	assert_int_equal(brine_put_or_get(brine, "k", 1, "mine", 4, &options, 0, &value),
+			 BRINE_HIT);
+	assert_string_equal(brine_value_data(value), "there");
+	assert_int_equal(brine_value_meta(value)->version, 8);
+	brine_value_release(&value);
+	assert_int_equal(sent.message.condition, CONDITION_ABSENT);
+	assert_int_equal(sent.message.ttl_ms, 5);
+	assert_false(message_has(&sent.message, FIELD_NOT_VERSION));
+	assert_int_equal(brine_put_or_get(brine, "k", 1, "mine", 4, NULL, 8, &value),
+			 BRINE_MISS);
+	assert_null(value);
+	assert_int_equal(sent.message.not_version, 8);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
+static void
+among_many_a_put_or_get_has_a_value_and_in_a_batch_it_has_no_place(void **state)
+{
+	struct brine_request requests[40];
+	struct brine_reply replies[40];
+	struct sent sent;
+	struct fake fake;
+	struct brine *brine;
+	uint64_t entry;
+
+	(void)state;
+	for (size_t i = 0; i < 40; i++)
+		requests[i] = (struct brine_request){ .command = BRINE_PUT,
+						      .key = "k",
+						      .key_len = 1,
+						      .value = "mine",
+						      .value_len = 4,
+						      .condition = BRINE_IF_ABSENT,
+						      .or_get = 1,
+						      .not_version = i % 2 ? 8 : 0 };
+	start(&fake, &sent, finds);
+	brine = open_at(fake.path);
+	assert_int_equal(brine_many(brine, requests, 40, replies), 0);
+	for (size_t i = 0; i < 40; i++) {
+		assert_int_equal(replies[i].result, i % 2 ? BRINE_MISS : BRINE_HIT);
+		assert_int_equal(replies[i].meta.version, i % 2 ? 9 : 8);
+		assert_true(i % 2 ? !replies[i].value : replies[i].value != NULL);
+	}
+	brine_replies_release(replies, 40);
+	assert_int_equal(brine_batch(brine, requests, 40, NULL, 0, replies, &entry),
+			 -BRINE_ERROR_BAD_ARGUMENT);
+	assert_int_equal(entry, 0);
+	requests[0].condition = BRINE_ALWAYS;
+	brine_many(brine, requests, 1, replies);
+	assert_int_equal(replies[0].result, -BRINE_ERROR_BAD_ARGUMENT);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
+static enum fake_does
+finds_after_a_cut(struct fake *fake, const struct fake_request *request)
+{
+	return atomic_fetch_add(&fake->stage, 1) == 0 ? FAKE_CLOSES
+						      : finds(fake, request);
+}
+
+static void
+a_put_or_get_is_sent_twice_and_gets_what_it_may_have_stored_itself(void **state)
+{
+	struct brine_value *value = NULL;
+	struct sent sent;
+	struct fake fake;
+	struct brine *brine;
+
+	(void)state;
+	start(&fake, &sent, finds_after_a_cut);
+	brine = open_at(fake.path);
+	assert_int_equal(brine_put_or_get(brine, "k", 1, "mine", 4, NULL, 0, &value),
+			 BRINE_HIT);
+	brine_value_release(&value);
+	assert_int_equal(atomic_load(&fake.connections), 2);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
+/* The stored bytes of version 8 do not match their checksum. */
+static enum fake_does
+finds_damage(struct fake *fake, const struct fake_request *request)
+{
+	static const uint8_t frame[] = { 1, 128, 0, 0, 0, 0, 0, 0,
+					 5, 0,   0, 0, 1, 0, 0, 0x40 };
+	static const uint8_t rest[] = { 0x82, 0x08, 8, 0x0a, 5, 't', 5, 0, 0, 0xc0 };
+	uint8_t bytes[sizeof(frame) + sizeof(rest)];
+
+	if (request->frame.kind != COMMAND_PUT || request->message.not_version)
+		return finds(fake, request);
+	memcpy(bytes, frame, sizeof(frame));
+	memcpy(bytes + sizeof(frame), rest, sizeof(rest));
+	bytes[4] = (uint8_t)request->frame.id;
+	fake_send(request, bytes, sizeof(bytes));
+	return FAKE_DOES_NOT;
+}
+
+static void
+a_put_or_get_takes_the_place_of_what_is_damaged(void **state)
+{
+	struct brine_value *value = NULL;
+	struct sent sent;
+	struct fake fake;
+	struct brine *brine;
+
+	(void)state;
+	start(&fake, &sent, finds_damage);
+	brine = open_at(fake.path);
+	assert_int_equal(brine_put_or_get(brine, "k", 1, "mine", 4, NULL, 0, &value),
+			 BRINE_MISS);
+	assert_int_equal(sent.message.not_version, 8);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
 static void
 a_get_that_takes_stale_values_says_so(void **state)
 {
@@ -394,8 +546,10 @@ a_change_that_was_not_done_when_it_was_sent_again_may_have_been_done_before(void
 static enum fake_does
 older(struct fake *fake, const struct fake_request *request)
 {
-	static const enum field later[] = { FIELD_STALE_FOR, FIELD_STALE_OK, FIELD_TAGS,
-					    FIELD_LEASE, FIELD_TOKEN };
+	static const enum field later[] = {
+		FIELD_STALE_FOR, FIELD_STALE_OK, FIELD_TAGS,
+		FIELD_LEASE,     FIELD_TOKEN,    FIELD_OR_GET
+	};
 
 	if (request->frame.kind > COMMAND_SYNC) {
 		atomic_fetch_add(&fake->stage, 1);
@@ -468,6 +622,41 @@ an_older_daemon_makes_everybody_compute_alone(void **state)
 			 -BRINE_ERROR_OLD_TOKEN);
 	assert_int_equal(brine_release(brine, "k", 1, NULL, token, BRINE_FAILED),
 			 BRINE_MISS);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
+static void
+an_older_daemon_does_a_put_or_get_in_several_steps(void **state)
+{
+	struct brine_value *value = NULL;
+	struct fake fake;
+	struct brine *brine;
+	uint64_t version;
+
+	(void)state;
+	fake_start(&fake, NULL, older);
+	brine = open_at(fake.path);
+	assert_int_equal(brine_put_or_get(brine, "k", 1, "one", 3, NULL, 0, &value),
+			 BRINE_MISS);
+	assert_int_equal(atomic_load(&fake.requests), 3); /* and a get, and a put */
+	assert_int_equal(brine_put_or_get(brine, "k", 1, "two", 3, NULL, 0, &value),
+			 BRINE_HIT);
+	assert_string_equal(brine_value_data(value), "one");
+	version = brine_value_meta(value)->version;
+	brine_value_release(&value);
+	assert_int_equal(brine_put_or_get(brine, "k", 1, "two", 3, NULL, version, &value),
+			 BRINE_MISS);
+	assert_int_equal(
+		brine_put_or_get(brine, "k", 1, "three", 5, NULL, version, &value),
+		BRINE_HIT);
+	assert_string_equal(brine_value_data(value), "two");
+	brine_value_release(&value);
+	/* It went between two steps: whatever version was meant, nothing is there. */
+	assert_int_equal(brine_delete(brine, "k", 1, NULL), BRINE_DONE);
+	assert_int_equal(
+		brine_put_or_get(brine, "k", 1, "four", 4, NULL, version, &value),
+		BRINE_MISS);
 	brine_close(&brine);
 	fake_stop(&fake);
 }
@@ -577,6 +766,8 @@ switched_off_nothing_is_counted_and_all_else_is_done(void **state)
 	unsetenv("BRINE_DISABLE");
 	assert_int_equal(brine_incr(brine, "k", 1, 1, NULL, NULL), -BRINE_ERROR_DISABLED);
 	assert_int_equal(brine_take(brine, "k", 1, NULL, &value), BRINE_MISS);
+	assert_int_equal(brine_put_or_get(brine, "k", 1, "v", 1, NULL, 0, &value),
+			 BRINE_MISS);
 	assert_int_equal(brine_invalidate(brine, "\3tag", 4, NULL, 0), BRINE_DONE);
 	brine_close(&brine);
 }
@@ -590,6 +781,12 @@ main(void)
 			an_increment_says_what_differs_from_one_and_gives_the_sum),
 		cmocka_unit_test(a_put_carries_its_tags_and_its_stale_window),
 		cmocka_unit_test(a_take_gives_the_value_that_was_there),
+		cmocka_unit_test(a_put_or_get_gives_what_is_there_or_says_that_it_stored),
+		cmocka_unit_test(
+			among_many_a_put_or_get_has_a_value_and_in_a_batch_it_has_no_place),
+		cmocka_unit_test(
+			a_put_or_get_is_sent_twice_and_gets_what_it_may_have_stored_itself),
+		cmocka_unit_test(a_put_or_get_takes_the_place_of_what_is_damaged),
 		cmocka_unit_test(a_get_that_takes_stale_values_says_so),
 		cmocka_unit_test(
 			a_change_that_was_not_done_when_it_was_sent_again_may_have_been_done_before),
@@ -599,6 +796,7 @@ main(void)
 		cmocka_unit_test(
 			an_older_daemon_stores_without_tags_and_without_a_stale_window),
 		cmocka_unit_test(an_older_daemon_makes_everybody_compute_alone),
+		cmocka_unit_test(an_older_daemon_does_a_put_or_get_in_several_steps),
 		cmocka_unit_test(
 			what_an_older_daemon_cannot_do_at_all_is_refused_in_words),
 		cmocka_unit_test(a_daemon_that_understands_nothing_is_not_asked_for_ever),
