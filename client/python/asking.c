@@ -99,11 +99,12 @@ request_take_value(struct request *request, PyObject *value)
 static const struct storing {
 	const char *doing;
 	enum brine_condition condition;
+	bool or_get; /* what is there is the answer, unless it is of the version that is given */
 } storing[] = {
-	{ "set", BRINE_ALWAYS },
-	{ "add", BRINE_IF_ABSENT },
-	{ "cas", BRINE_IF_VERSION },
-	{ "setdefault", BRINE_IF_VERSION }, /* version 0: it is absent */
+	{ "set", BRINE_ALWAYS, false },
+	{ "add", BRINE_IF_ABSENT, false },
+	{ "cas", BRINE_IF_VERSION, false },
+	{ "setdefault", BRINE_IF_ABSENT, true },
 };
 
 static const struct storing *
@@ -114,6 +115,19 @@ find_storing(PyObject *name)
 			return &storing[i];
 	PyErr_Format(PyExc_ValueError, "nothing stores by %R", name);
 	return NULL;
+}
+
+static int
+take_condition(struct request *request, const struct storing *how, PyObject *version)
+{
+	uint64_t number = PyLong_AsUnsignedLongLong(version);
+
+	if (PyErr_Occurred())
+		return -1;
+	request->asked.condition = how->condition;
+	request->asked.or_get = how->or_get;
+	*(how->or_get ? &request->asked.not_version : &request->asked.version) = number;
+	return 0;
 }
 
 /* Keeps what the terms came to. */
@@ -143,13 +157,8 @@ ask_put(PyObject *object, PyObject *const *args, Py_ssize_t count)
 
 	if (!request)
 		return NULL;
-	request->asked.version = PyLong_AsUnsignedLongLong(args[3]);
-	request->asked.condition = how->condition == BRINE_IF_VERSION &&
-						   !request->asked.version &&
-						   how != &storing[2]
-					   ? BRINE_IF_ABSENT
-					   : how->condition;
-	if (PyErr_Occurred() || take_terms(request, args + 4) < 0)
+	if (take_condition(request, how, args[3]) < 0 ||
+	    take_terms(request, args + 4) < 0)
 		return end(request, -1);
 	return end(request, request_take_value(request, args[2]));
 }

@@ -126,10 +126,11 @@ static PyMethodDef methods[] = {
 	FAST("setdefault", client_setdefault,
 	     "setdefault($self, /, key, default=None, ttl=..., *, stale=None, tags=(), "
 	     "ack=None, cost=None)\n--\n\n"
-	     "What is stored under key; where nothing is, or nothing that can be loaded, stores\n"
-	     "default and returns it. Of several who do so, one stores, and all get its value. Raises\n"
-	     "Unavailable when it cannot store. The rest as in set. get_or_set computes the value only\n"
-	     "where it is needed."),
+	     "What is stored under key; where nothing is, or nothing that can be loaded (get would not\n"
+	     "give it either: what a stranger pickled, say), stores default and returns it. One atomic\n"
+	     "request, which carries default in any case: of several who do so, one stores, and all get\n"
+	     "its value. Raises Unavailable without a daemon. The rest as in set. get_or_set computes\n"
+	     "the value only where it is needed."),
 	FAST("cas", client_cas,
 	     "cas($self, /, key, value, version, ttl=..., *, stale=None, tags=(), "
 	     "ack=None, cost=None)\n--\n\n"

@@ -73,11 +73,6 @@ int client_stale(PyObject *given, uint8_t *ret_stale_ok); /* a truth; NULL: not 
 /* What _entry() returns. */
 PyObject *client_entry_tuple(PyObject *value, const struct brine_meta *meta);
 
-/* What is stored under key: 1 and a new reference, 0, or -1. *ret_meta.version is 0 where nothing is; a version with
- * the answer 0: what is there cannot be loaded. */
-int client_look(struct client *self, PyObject *key, struct brine_meta *ret_meta,
-		PyObject **ret_value);
-
 /* put.c */
 
 /* What all that store take alike: ttl, stale, tags, ack, cost; NULL: not given. 0 or -1. */

@@ -81,16 +81,6 @@ client_get(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *
 	return value_or(found, value, given[1]);
 }
 
-int
-client_look(struct client *self, PyObject *key, struct brine_meta *ret_meta,
-	    PyObject **ret_value)
-{
-	const struct reading reading = { .key = key, .meta = ret_meta };
-
-	ret_meta->version = 0;
-	return get_one(self, &reading, ret_value);
-}
-
 PyObject *
 client_entry_tuple(PyObject *value, const struct brine_meta *meta)
 {

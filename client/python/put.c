@@ -160,32 +160,63 @@ client_cas(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *
 
 /* ---- setdefault */
 
-/* Each attempt that fails was overtaken by somebody else's change. */
+/* Values that cannot be loaded, one after the other: somebody stores them all the time. */
 #define SETDEFAULT_MAX 100
 
-/* Stores unless there is something that can be loaded. 1 and what is there, a new reference, or -1. */
+/* One request. 1 and what is there, a new reference; 0: it cannot be loaded, and *ret_version is its version; 2: nothing
+ * was there, and it is stored; or -1. */
+static int
+put_or_load(struct client *self, struct writing *writing, const struct key *key,
+	    const struct encoded *encoded, uint64_t *version, PyObject **ret_value)
+{
+	struct lane *lane = lanes_take(&self->lanes);
+	struct brine_value *value = NULL;
+	uint32_t uid;
+	int result;
+
+	if (!lane)
+		return -1;
+	lane_wait(lane);
+	result = brine_put_or_get(lane->brine, key->data, key->len, encoded->data,
+				  encoded->len, &writing->options, *version, &value);
+	lane_resume(lane);
+	if (result < 0) {
+		if (client_failed(self, lane, result, writing->doing) == 0)
+			PyErr_SetString(PyExc_SystemError, "_failed did not raise");
+		return -1;
+	}
+	uid = brine_uid(lane->brine);
+	lanes_give(&self->lanes, lane);
+	if (result == BRINE_MISS)
+		return 2;
+	*version = brine_value_meta(value)->version;
+	return client_load(self, uid, writing->key, &value, ret_value);
+}
+
+/* Stores unless there is something that can be loaded. 1 and what is there then, a new reference, or -1. */
 static int
 set_default(struct client *self, struct writing *writing, PyObject **ret_value)
 {
-	struct brine_put_options *options = &writing->options;
-	struct brine_meta meta;
-	int result;
+	struct encoded encoded;
+	uint64_t version = 0;
+	struct key key;
+	int found = 0;
 
-	for (int i = 0; i < SETDEFAULT_MAX; i++) {
-		result = client_look(self, writing->key, &meta, ret_value);
-		if (result)
-			return result;
-		options->condition = meta.version ? BRINE_IF_VERSION : BRINE_IF_ABSENT;
-		options->version = meta.version;
-		result = put_one(self, writing);
-		if (result < 0)
-			return -1;
-		if (result) {
-			Py_INCREF(writing->value);
-			*ret_value = writing->value;
-			return 1;
-		}
+	if (key_encode(self->state, writing->key, &key) < 0 ||
+	    client_dump(self, writing->value, &encoded) < 0)
+		return -1;
+	writing->options.codec = encoded.codec;
+	writing->options.kind = encoded.kind;
+	for (int left = SETDEFAULT_MAX; left && found == 0; left--)
+		found = put_or_load(self, writing, &key, &encoded, &version, ret_value);
+	encoded_done(&encoded);
+	if (found == 2) {
+		Py_INCREF(writing->value);
+		*ret_value = writing->value;
+		return 1;
 	}
+	if (found)
+		return found;
 	return client_failed_one(self, -BRINE_ERROR_CHANGED,
 				 "others change this key all the time", "setdefault");
 }

@@ -221,6 +221,34 @@ request_done(PyObject *self, PyObject *unused)
 	return PyBool_FromLong(result == BRINE_DONE);
 }
 
+/* It was not loaded, and is asked for no more. A new reference to the request, which is to be sent again. */
+static PyObject *
+ask_without(struct request *request)
+{
+	request->asked.not_version = request->reply.meta.version;
+	request->state = REQUEST_NEW;
+	return new_reference(&request->ob_base);
+}
+
+/* Of what stores unless there is something: what is there; or default, which was stored; or the request itself, where
+ * what is there cannot be loaded: asked again, it stores in its place. */
+static PyObject *
+request_found(PyObject *self, PyObject *stored)
+{
+	struct request *request = request_of(self);
+	const struct brine_reply *reply = &request->reply;
+	bool damaged = reply->result == -BRINE_ERROR_DAMAGED && reply->meta.version;
+	PyObject *object;
+	int found;
+
+	if (reply->result == BRINE_MISS)
+		return new_reference(stored);
+	found = damaged ? 0 : load(request, &object);
+	if (found < 0)
+		return NULL;
+	return found ? object : ask_without(request);
+}
+
 static PyObject *
 request_count(PyObject *self, PyObject *unused)
 {
@@ -313,14 +341,11 @@ request_turn(PyObject *self, PyObject *last)
 	int found;
 
 	if (reply->result == BRINE_HIT && !granted) {
-		request->asked.not_version = reply->meta.version;
 		found = load(request, &object);
 		if (found < 0 || found > 0)
 			return found < 0 ? NULL : object;
-		if (last == Py_True)
-			return turn_awaited(request, NULL);
-		request->state = REQUEST_NEW;
-		return new_reference(self);
+		return last == Py_True ? turn_awaited(request, NULL)
+				       : ask_without(request);
 	}
 	if (reply->result < 0 && tell(request) < 0)
 		return NULL;
@@ -441,6 +466,9 @@ static PyMethodDef methods[] = {
 	  "value(default): of what reads: what is stored, or default" },
 	{ "entry", request_entry, METH_NOARGS, "entry(): the same, as a tuple, or None" },
 	{ "done", request_done, METH_NOARGS, "done(): of what changes: whether it did" },
+	{ "found", request_found, METH_O,
+	  "found(default): of what stores unless there is something: what is there, or default; or this request, to be "
+	  "asked again" },
 	{ "count", request_count, METH_NOARGS, "count(): of a counter: its sum" },
 	{ "page", request_page, METH_NOARGS,
 	  "page(): of a scan: encoded keys; more says whether to ask on" },

@@ -17,6 +17,7 @@ NAMES = {number: name for name, number in wire.COMMANDS.items()}
 class Object:
     def __init__(self, value, codec=0, writer=None, kind=0, **fields):
         self.value, self.codec, self.kind, self.fields = value, codec, kind, fields
+        self.version = fields.get("VERSION", 1)
         self.writer = os.geteuid() if writer is None else writer
 
     def meta(self):
@@ -29,6 +30,7 @@ class PlayedDaemon:
         self.path = str(path)
         self.objects = {}  # by (namespace, encoded key)
         self.requests = []  # (command name, fields)
+        self.lacks = set()  # the fields of requests that it does not know
         self.errors = {}  # command name: error number to answer with
         self.stop_at = None  # a command name: close instead of answering it
         self.stops = {}  # the same, by command name: so many times
@@ -90,6 +92,8 @@ class PlayedDaemon:
     def _reply(self, command, frame):
         if command in self.errors:
             return wire.Frame("ERROR", frame.id, {"ERROR": self.errors[command], "TEXT": "as the test wants"})
+        for name in self.lacks & frame.named.keys():
+            return wire.Frame("ERROR", frame.id, {"ERROR": wire.ERRORS["UNSUPPORTED"], "DETAIL": wire.FIELDS[name][0]})
         answer = getattr(self, command.lower(), None)
         if answer is None:  # an older daemon's answer
             return wire.Frame("ERROR", frame.id, {"ERROR": wire.ERRORS["UNSUPPORTED"]})
@@ -115,11 +119,19 @@ class PlayedDaemon:
         return (found.meta() if found else {"STATUS": 1}), None
 
     def put(self, fields, body):
+        there = self._object(fields)
+        if fields.get("OR_GET") and there and there.version != fields.get("NOT_VERSION"):
+            return there.meta(), there.value
+        if fields.get("OR_GET"):
+            return {"STATUS": 1, **self._put(fields, body)}, None
+        return self._put(fields, body), None
+
+    def _put(self, fields, body):
         kept = {name: fields[name] for name in ("TTL", "COST") if name in fields}
         found = Object(body, fields.get("CODEC", 0), None, fields.get("OBJECT_KIND", 0))
         found.put_fields = kept
         self.objects[fields.get("NAMESPACE", "default"), fields["KEY"]] = found
-        return {"VERSION": 1}, None
+        return {"VERSION": found.version}
 
     def delete(self, fields, body):
         found = self.objects.pop((fields.get("NAMESPACE", "default"), fields["KEY"]), None)

@@ -305,6 +305,31 @@ def test_what_a_stranger_wrote_is_a_miss_unless_trusted(over_played, played):
     assert over_played(work, trust=[12345])[:2] == (["theirs"], {"key": ["theirs"]})
 
 
+def test_setdefault_is_one_request(over_played, played):
+    async def work(cache):
+        return [await cache.setdefault("key", "mine"), await cache.setdefault("key", "late")]
+
+    assert over_played(work) == ["mine", "mine"]
+    assert [(name, fields.get("OR_GET")) for name, fields in played.requests] == [("PUT", 1)] * 2
+
+
+def test_setdefault_asks_once_more_without_what_it_must_not_load(over_played, played):
+    played.plant(b"key", pickle.dumps(["theirs"], 5), codec=PICKLE_CODEC, writer=12345, VERSION=77)
+    with pytest.warns(brine.BrineWarning):
+        assert over_played(lambda cache: cache.setdefault("key", "mine")) == "mine"
+    assert [fields.get("NOT_VERSION") for _, fields in played.requests] == [None, 77]
+    assert played.stored(b"key").value == b"mine"
+
+
+def test_with_an_older_daemon_setdefault_looks_first(over_played, played):
+    async def work(cache):
+        return [await cache.setdefault("key", "mine"), await cache.setdefault("key", "late")]
+
+    played.lacks = {"OR_GET"}
+    assert over_played(work) == ["mine", "mine"]
+    assert [name for name, _ in played.requests] == ["PUT", "GET", "PUT"] + ["PUT", "GET"]
+
+
 def test_what_cannot_be_loaded_is_a_miss_with_one_warning(over_played, played):
     played.plant(b"key", b"no pickle", codec=PICKLE_CODEC)
 

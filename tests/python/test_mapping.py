@@ -1,7 +1,10 @@
 """Cache as a MutableMapping over a real daemon, and what else names its keys and terms."""
 
 import collections.abc
+import concurrent.futures
 import os
+import pickle
+import sys
 
 import brine
 import pytest
@@ -10,6 +13,8 @@ from crew import Crew
 from harness import DEADLINE
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+PICKLE_CODEC = 1 | 5 << 8 | sys.version_info[0] << 16 | sys.version_info[1] << 24
 
 texts = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=3)
 keys = st.one_of(texts, st.binary(max_size=2), st.integers(-2, 2), st.tuples(texts, st.integers(0, 2)))
@@ -130,6 +135,43 @@ def test_of_many_who_setdefault_one_stores_and_all_get_its_value(daemon, cache):
     assert len({tuple(result) for result in results}) == 1 and cache["key"] == results[0]
 
 
+def test_of_threads_and_processes_that_setdefault_each_key_has_one_winner_and_one_value(daemon, cache):
+    def work(number):
+        own = brine.Cache(socket=daemon.socket, timeout=DEADLINE)
+        with concurrent.futures.ThreadPoolExecutor(4) as threads:
+            return list(threads.map(
+                lambda thread: [own.setdefault(key, (number, thread, "x" * key)) for key in range(0, 90_000, 1500)], range(4)))
+
+    seen = sum(Crew(4, work).results(), [])
+    assert len(seen) == 16
+    for values in zip(*seen):
+        assert len(set(values)) == 1
+    assert list(seen[0]) == [cache[key] for key in range(0, 90_000, 1500)]
+    assert cache.stats()["default"]["puts"] == 60
+
+
+def test_setdefault_is_one_request(played, played_cache):
+    assert played_cache.setdefault("key", "mine") == "mine"
+    assert played_cache.setdefault("key", "late") == "mine"
+    assert [(name, fields["CONDITION"], fields["OR_GET"]) for name, fields in played.requests] == [("PUT", 1, 1)] * 2
+
+
+def test_setdefault_asks_once_more_without_what_it_must_not_load(played, played_cache):
+    played.plant(b"key", pickle.dumps(["theirs"], 5), codec=PICKLE_CODEC, writer=12345, VERSION=77)
+    with pytest.warns(brine.BrineWarning, match="runs code when it is loaded"):
+        assert played_cache.setdefault("key", "mine") == "mine"
+    assert [fields.get("NOT_VERSION") for _, fields in played.requests] == [None, 77]
+    assert played.stored(b"key").value == b"mine"
+
+
+@pytest.mark.parametrize("lacks", [{"OR_GET"}, {"OR_GET", "NOT_VERSION"}])
+def test_with_an_older_daemon_setdefault_looks_first(played, played_cache, lacks):
+    played.lacks = lacks
+    assert played_cache.setdefault("key", "mine") == "mine"
+    assert played_cache.setdefault("key", "late") == "mine"
+    assert [name for name, _ in played.requests] == ["PUT", "GET", "PUT"] + ["PUT", "GET"]
+
+
 def test_setdefault_has_the_terms_of_set_and_replaces_what_cannot_be_loaded(daemon, cache):
     assert cache.setdefault("none") is None and cache.get("none", 1) is None
     assert cache.setdefault("key", "value", "1h", tags=["t"], cost=2.5) == "value" and cache.setdefault("key", "other") == "value"
@@ -148,7 +190,7 @@ def test_a_mapping_without_a_daemon_raises_rather_than_seem_empty(folder):
                  lambda: cache.delete_prefix("a"), lambda: 1 in cache.values()):
         with pytest.raises(brine.Unavailable):
             call()
-    with pytest.raises(brine.Unavailable), pytest.warns(brine.BrineWarning):
+    with pytest.raises(brine.Unavailable):
         cache.setdefault("key", 1)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # errors.def
 _SHUTTING_DOWN: Final = -1
 _BUSY: Final = -4
-_UNSUPPORTED: Final = -33
+UNSUPPORTED: Final = -33
 _UNREACHABLE: Final = -128
 _TIMED_OUT: Final = -129
 _CUT_OFF: Final = -130
@@ -77,7 +77,7 @@ class Link(_brine.Wire):
             await self._carry(request)
             if not request.again:
                 break
-            if request.result == _UNSUPPORTED:
+            if request.result == UNSUPPORTED:
                 lacks += 1
                 if lacks == _LACKS_MAX:
                     break
@@ -106,7 +106,7 @@ class Link(_brine.Wire):
             request.park(NO_WAIT if left <= 0 else min(_PARK_MS, int(left * 1000) + 1) if left < inf else _PARK_MS)
             asked_at = now
             await self._carry(request)
-            if request.result == _UNSUPPORTED and request.again and lacks < _LACKS_MAX:
+            if request.result == UNSUPPORTED and request.again and lacks < _LACKS_MAX:
                 lacks += 1
                 continue
             now = self._loop.time()

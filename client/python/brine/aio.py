@@ -30,7 +30,7 @@ from ._entry import Entry, entry_of
 from ._errors import Conflict
 from ._handle import Handle
 from ._keys import EncodedKey, Key, decode_key, encode_prefix
-from ._link import Link
+from ._link import UNSUPPORTED, Link
 from ._miss import MISS
 from ._stats import Stats, stats_of
 from ._ttl import TTL
@@ -131,16 +131,28 @@ class Cache(Handle, _brine.AsyncClient):
     async def setdefault(self, key: Key, default: Any = None, ttl: TTL | EllipsisType | None = ..., *,
                          stale: TTL | None = None, tags: Iterable[str] = (), ack: Ack | None = None,
                          cost: float | None = None) -> Any:
-        """What is stored under key, or else default, which is stored; of several who do, one does, as
-        brine.Cache.setdefault."""
-        tags = tuple(tags)
+        """What is stored under key, or else default, which is stored: one atomic request, as brine.Cache.setdefault."""
+        terms = ttl, stale, tuple(tags), ack, cost
+        request = self._ask_put("setdefault", key, default, 0, *terms)
+        for _ in range(_SETDEFAULT_MAX):
+            await self._ask(request)
+            if request.result == UNSUPPORTED:
+                return await self._set_default(key, default, terms)
+            value = request.found(default)
+            if value is not request:
+                return value
+        raise Conflict("setdefault: others change this key all the time", 66, "CHANGED")
+
+    async def _set_default(self, key: Key, default: Any, terms: Any) -> Any:
+        """The same with a daemon that cannot do it in one request."""
         for _ in range(_SETDEFAULT_MAX):
             look = self._ask_get(key, None, False)
             await self._ask(look)
             value = look.value(MISS)
             if value is not MISS:
                 return value
-            if await self._change(self._ask_put("setdefault", key, default, look.version, ttl, stale, tags, ack, cost)):
+            how = "cas" if look.version else "add"  # over what cannot be loaded, or where nothing is
+            if await self._change(self._ask_put(how, key, default, look.version, *terms)):
                 return default
         raise Conflict("setdefault: others change this key all the time", 66, "CHANGED")
 
