@@ -180,7 +180,8 @@ fill_reply(struct brine_wire *wire, const struct frame *frame, const struct aske
 	answer_meta(message, &reply->meta);
 	if (asked->command == BRINE_SCAN)
 		reply->detail = message->damaged;
-	if (asked->command == BRINE_SCAN && message->cursor.len) {
+	if ((asked->command == BRINE_SCAN || asked->command == BRINE_VERIFY) &&
+	    message->cursor.len) {
 		memcpy(reply->cursor, message->cursor.data, message->cursor.len);
 		reply->cursor_len = message->cursor.len;
 	}

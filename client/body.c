@@ -37,7 +37,7 @@ wants_body(const struct asked *asked, const struct brine_reply *reply)
 		return false;
 	return is_value(asked) || asked->command == BRINE_SCAN ||
 	       asked->command == BRINE_STATS || asked->command == BRINE_BATCH ||
-	       asked->command == BRINE_CONFIG;
+	       asked->command == BRINE_CONFIG || asked->command == BRINE_VERIFY;
 }
 
 static void

@@ -540,6 +540,19 @@ int brine_stats_next(const struct brine_value *text, size_t *position,
  * get -BRINE_ERROR_FORBIDDEN. Release the value. */
 int brine_config(struct brine *brine, struct brine_value **ret_text);
 
+/* Where a verification stands. All zero: at its beginning. */
+struct brine_place {
+	unsigned char cursor[64];
+	size_t cursor_len;
+};
+
+/* Has the daemon read the next page of all that it has stored (at most about 1 MiB), and checks it. *ret_text is what it found,
+ * as lines like those of brine_stats(), which brine_stats_next() steps through; PROTOCOL.md, VERIFY, says what they mean.
+ * BRINE_HIT: there is more, and *place is where; BRINE_MISS: that was the last page. For administrators: others get
+ * -BRINE_ERROR_FORBIDDEN. Release the value. */
+int brine_verify(struct brine *brine, struct brine_place *place,
+		 struct brine_value **ret_text);
+
 /* ---- streams: values of any length through a bounded buffer
  *
  * While an upload or a download is under way its handle serves nothing else: other calls are
@@ -600,6 +613,7 @@ enum brine_command {
 	BRINE_RELEASE = 16,
 	BRINE_RESUME = 17,
 	BRINE_CONFIG = 18,
+	BRINE_VERIFY = 19,
 };
 
 /* What a GET asks for beside the value. */
@@ -630,7 +644,7 @@ struct brine_request {
 	uint8_t ack;       /* PUT, DELETE, TOUCH, FLUSH, INCR, INVALIDATE, TAKE, BATCH */
 	const void *prefix; /* SCAN, and so the next lines */
 	size_t prefix_len;
-	const void *cursor; /* of the page before; NULL: from the start */
+	const void *cursor; /* VERIFY, too: of the page before; NULL: from the start */
 	size_t cursor_len;
 	uint32_t limit;   /* at most 4,096; 0: the daemon's */
 	uint8_t stale_ok; /* GET */
@@ -653,12 +667,12 @@ struct brine_request {
 struct brine_reply {
 	uint64_t token; /* brine_wire_request()'s; brine_many(): the request's index */
 	int result;     /* what the single call would return */
-	/* GET, TAKE and PUT with or_get hit: the value. STATS, CONFIG: the text. SCAN: a page of entries, and the next line. Else NULL.
-	 * The receiver releases it. */
+	/* GET, TAKE and PUT with or_get hit: the value. STATS, CONFIG, VERIFY: the text. SCAN: a page of entries, and the next line.
+	 * Else NULL. The receiver releases it. */
 	struct brine_value *value;
 	struct brine_meta
 		meta; /* of a hit; of what PUT stored, and of INCR, the version alone */
-	unsigned char cursor[64]; /* SCAN: where the next page begins */
+	unsigned char cursor[64]; /* SCAN, VERIFY: where the next page begins */
 	size_t cursor_len;        /* 0: this was the last */
 	uint64_t
 		detail; /* of an error: the limit that was passed, or the field that is not supported; SCAN: damaged rows */

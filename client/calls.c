@@ -362,24 +362,35 @@ brine_ping(struct brine *brine, struct brine_daemon *ret_daemon)
 	return result;
 }
 
+/* What comes of it has a text, if it is no error. */
+static int
+ask_for_lines(struct brine *brine, const struct brine_request *request,
+	      struct brine_reply *ret_reply)
+{
+	int result;
+
+	if (brine->env.disabled)
+		return call_disabled(brine);
+	result = call_request(brine, request, false, ret_reply);
+	if (result < 0)
+		return result;
+	if (!ret_reply->value)
+		return handle_fail(brine, BRINE_ERROR_BAD_PEER,
+				   "the daemon sent nothing in its answer");
+	return BRINE_DONE;
+}
+
 static int
 ask_for_text(struct brine *brine, enum brine_command command,
 	     struct brine_value **ret_text)
 {
 	struct brine_request request = { .command = command };
 	struct brine_reply reply;
-	int result;
+	int result = ask_for_lines(brine, &request, &reply);
 
-	if (brine->env.disabled)
-		return call_disabled(brine);
-	result = call_request(brine, &request, false, &reply);
-	if (result < 0)
-		return result;
-	if (!reply.value)
-		return handle_fail(brine, BRINE_ERROR_BAD_PEER,
-				   "the daemon sent nothing in its answer");
-	*ret_text = reply.value;
-	return BRINE_DONE;
+	if (result == BRINE_DONE)
+		*ret_text = reply.value;
+	return result;
 }
 
 int
@@ -392,4 +403,24 @@ int
 brine_config(struct brine *brine, struct brine_value **ret_text)
 {
 	return ask_for_text(brine, BRINE_CONFIG, ret_text);
+}
+
+int
+brine_verify(struct brine *brine, struct brine_place *place,
+	     struct brine_value **ret_text)
+{
+	struct brine_request request = {
+		.command = BRINE_VERIFY,
+		.cursor = place->cursor,
+		.cursor_len = place->cursor_len,
+	};
+	struct brine_reply reply;
+	int result = ask_for_lines(brine, &request, &reply);
+
+	if (result < 0)
+		return result;
+	memcpy(place->cursor, reply.cursor, reply.cursor_len);
+	place->cursor_len = reply.cursor_len;
+	*ret_text = reply.value;
+	return reply.cursor_len ? BRINE_HIT : BRINE_MISS;
 }

@@ -12,7 +12,7 @@
 #define LACKS_MAX 6
 
 struct lacks {
-	uint64_t fields[BRINE_CONFIG +
+	uint64_t fields[BRINE_VERIFY +
 			1]; /* by command; bit n: field n, bit 0: the command itself */
 };
 

@@ -209,6 +209,7 @@ answer_disabled(struct many *many)
 		case BRINE_PING:
 		case BRINE_STATS:
 		case BRINE_CONFIG:
+		case BRINE_VERIFY:
 		case BRINE_INCR:
 			reply->result = -BRINE_ERROR_DISABLED;
 			break;

@@ -223,22 +223,33 @@ set_put(const struct brine_request *request, struct message *message,
 }
 
 static int
+set_cursor(const struct brine_request *request, struct message *message,
+	   const char **ret_why)
+{
+	if (request->cursor_len > MESSAGE_CURSOR_MAX) {
+		*ret_why = "the cursor is not one";
+		return -BRINE_ERROR_BAD_ARGUMENT;
+	}
+	if (request->cursor_len)
+		MESSAGE_SET(message, CURSOR, cursor,
+			    slice(request->cursor, request->cursor_len));
+	return 0;
+}
+
+static int
 set_scan(const struct brine_request *request, struct message *message,
 	 const char **ret_why)
 {
-	if (request->prefix_len > KEY_MAX || request->cursor_len > MESSAGE_CURSOR_MAX) {
-		*ret_why = "the prefix is longer than any key, or the cursor is not one";
+	if (request->prefix_len > KEY_MAX) {
+		*ret_why = "the prefix is longer than any key";
 		return -BRINE_ERROR_BAD_ARGUMENT;
 	}
 	if (request->prefix_len)
 		MESSAGE_SET(message, PREFIX, prefix,
 			    slice(request->prefix, request->prefix_len));
-	if (request->cursor_len)
-		MESSAGE_SET(message, CURSOR, cursor,
-			    slice(request->cursor, request->cursor_len));
 	if (request->limit)
 		MESSAGE_SET(message, LIMIT, limit, request->limit);
-	return 0;
+	return set_cursor(request, message, ret_why);
 }
 
 /* The fields that no other command has. */
@@ -280,6 +291,8 @@ set_rest(const struct brine_request *request, struct message *message,
 		return set_token(request, message, ret_why);
 	case BRINE_SCAN:
 		return set_scan(request, message, ret_why);
+	case BRINE_VERIFY:
+		return set_cursor(request, message, ret_why);
 	default:
 		return 0;
 	}

@@ -33,7 +33,8 @@ _Static_assert(
 		(int)BRINE_TAKE == COMMAND_TAKE && (int)BRINE_BATCH == COMMAND_BATCH &&
 		(int)BRINE_RELEASE == COMMAND_RELEASE &&
 		(int)BRINE_RESUME == COMMAND_RESUME &&
-		(int)BRINE_CONFIG == COMMAND_CONFIG,
+		(int)BRINE_CONFIG == COMMAND_CONFIG &&
+		(int)BRINE_VERIFY == COMMAND_VERIFY,
 	"commands.def");
 _Static_assert((int)BRINE_KEY_BYTES == KEY_BYTES && (int)BRINE_KEY_INT == KEY_INT &&
 		       (int)BRINE_KEY_FLOAT == KEY_FLOAT &&
@@ -42,7 +43,9 @@ _Static_assert((int)BRINE_KEY_BYTES == KEY_BYTES && (int)BRINE_KEY_INT == KEY_IN
 		       (int)BRINE_KEY_TUPLE == KEY_TUPLE &&
 		       (int)BRINE_KEY_CALL == KEY_CALL && BRINE_KEY_MAX == KEY_MAX,
 	       "key.h");
-_Static_assert(sizeof(((struct brine_reply *)0)->cursor) == MESSAGE_CURSOR_MAX, "cursor");
+_Static_assert(sizeof(((struct brine_reply *)0)->cursor) == MESSAGE_CURSOR_MAX &&
+		       sizeof(((struct brine_place *)0)->cursor) == MESSAGE_CURSOR_MAX,
+	       "cursor");
 
 static int
 number(int error)

@@ -104,7 +104,7 @@ struct answer {
 	uint32_t
 		damaged; /* SCAN: rows that the page leaves out, not matching their checksum */
 
-	/* SCAN: where to go on (len 0: finished), borrowed like value. */
+	/* SCAN, VERIFY: where to go on (len 0: finished), borrowed like value. */
 	struct slice cursor;
 	uint64_t count;
 };
@@ -360,6 +360,12 @@ struct stats_reader {
 /* Lines of `scope TAB name TAB value LF`. */
 int cache_stats(struct cache *cache, const struct stats_reader *reader,
 		const struct later *later, struct answer *ret_answer);
+
+/* One page of all that is stored is read and checked, and what namespaces hold recounted, as PROTOCOL.md says. answer.value
+ * has lines; a cursor that the cache did not give out is ERROR_BAD_REQUEST. The caller makes sure that an administrator
+ * asks. */
+int cache_verify(struct cache *cache, uint32_t uid, struct slice cursor,
+		 const struct later *later, struct answer *ret_answer);
 
 /* Do the threads that the loop depends on still work? Asked from time to time, each time it looks again. */
 struct cache_health {

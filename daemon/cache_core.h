@@ -68,6 +68,7 @@ enum op_kind {
 	OP_BUNDLE,
 	OP_SCAN,
 	OP_STATS,
+	OP_VERIFY,
 	OP_ANSWER, /* nothing to do but to give the answer that is ready, when the disk has it */
 };
 
@@ -160,7 +161,7 @@ enum latency_class {
 	LATENCY_GET,
 	LATENCY_PUT,  /* every change that was acknowledged from memory */
 	LATENCY_DISK, /* whatever waited for the disk, and was asked to or had to */
-	LATENCY_SCAN, /* STATS, too */
+	LATENCY_SCAN, /* STATS and VERIFY, too */
 	LATENCY_CLASSES
 };
 
@@ -528,6 +529,12 @@ int op_start_scan(struct cache *cache, struct op *op, struct answer *ret_answer)
 /* The page is read: answers. Takes the parked op. */
 void op_give_page(struct cache *cache, struct parked *parked);
 int op_stats(struct cache *cache, struct op *op, struct answer *ret_answer);
+
+/* ---- verifying.c ---- */
+
+int op_start_verify(struct cache *cache, struct op *op, struct answer *ret_answer);
+/* The page was looked at: answers. Takes the parked op. */
+void op_give_findings(struct cache *cache, struct parked *parked);
 
 /* ---- download.c ---- */
 

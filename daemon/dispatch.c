@@ -239,6 +239,21 @@ do_stats(struct call *call)
 }
 
 static void
+do_verify(struct call *call)
+{
+	struct session *session = call->session;
+
+	if (!session_admin(session)) {
+		call_refuse(call, ERROR_FORBIDDEN, 0,
+			    "the whole store is verified for administrators alone: root, "
+			    "the daemon's own user, and members of its admin_group");
+		return;
+	}
+	CALL_ASK(call, REPLY_LINES, cache_verify, session->all->cache, session->uid,
+		 call->message.cursor);
+}
+
+static void
 do_sync(struct call *call)
 {
 	CALL_ASK(call, REPLY_EMPTY, cache_sync, call->session->all->cache,
@@ -266,6 +281,7 @@ static void (*const commands[])(struct call *) = {
 	[COMMAND_BATCH] = batch_begin,
 	[COMMAND_INVALIDATE] = do_invalidate,
 	[COMMAND_CONFIG] = show_config,
+	[COMMAND_VERIFY] = do_verify,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -26,6 +26,7 @@ class_of(const struct op *op)
 		return LATENCY_GET;
 	case OP_SCAN:
 	case OP_STATS:
+	case OP_VERIFY:
 		return LATENCY_SCAN;
 	case OP_ANSWER:
 		return LATENCY_DISK;
@@ -48,6 +49,7 @@ name_of(const struct op *op)
 		[OP_BUNDLE] = "a batch",
 		[OP_SCAN] = "a scan",
 		[OP_STATS] = "a request for figures",
+		[OP_VERIFY] = "a page of a verification",
 		[OP_ANSWER] = "a change, or a sync, that waited for the disk",
 	};
 

@@ -231,36 +231,61 @@ incarnation_used(struct snapshot *snapshot, uint32_t incarnation)
 	return snapshot_get(snapshot, STORE_SYSTEM, slice(key, sizeof(key)), &row);
 }
 
+/* What a cursor found: a namespace row, unless it is behind the last. */
+static int
+take_row(int found, struct slice key, struct slice row, struct usage **ret_usage)
+{
+	struct usage *usage;
+
+	if (found != STORE_HIT)
+		return found;
+	if (*(const char *)key.data != 'N')
+		return STORE_MISS;
+	errno = 0;
+	usage = read_row(key, row);
+	if (!usage)
+		return errno == ENOMEM ? STORE_NO_MEMORY : STORE_DAMAGED;
+	*ret_usage = usage;
+	return STORE_HIT;
+}
+
 int
-ledger_load(struct ledger *ledger, struct snapshot *snapshot)
+usage_seek(struct snapshot *snapshot, uint32_t incarnation, struct usage **ret_usage)
 {
 	uint8_t first[ROW_KEY_LEN];
 	struct slice key, row;
-	unsigned live = 0;
 	int found;
 
-	errno = 0;
-	row_key(0, first);
+	row_key(incarnation, first);
 	found = snapshot_seek(snapshot, STORE_SYSTEM, slice(first, sizeof(first)), &key,
 			      &row);
-	for (; found == STORE_HIT && *(const char *)key.data == 'N';
-	     found = snapshot_next(snapshot, STORE_SYSTEM, &key, &row)) {
-		struct usage *usage = read_row(key, row);
+	return take_row(found, key, row, ret_usage);
+}
 
-		if (!usage)
-			return errno == ENOMEM ? STORE_NO_MEMORY : STORE_DAMAGED;
+int
+ledger_load(struct ledger *ledger, struct snapshot *snapshot)
+{
+	struct slice key, row;
+	struct usage *usage;
+	unsigned live = 0;
+	int found = usage_seek(snapshot, 0, &usage);
+
+	while (found == STORE_HIT) {
+		usage->written_txn = snapshot_txn(snapshot);
 		ledger_add(ledger, usage);
 		/* Of flushed ones there may be as many as were not reclaimed in time, and those of another machine have no
 		 * name here. */
 		live += !usage->flushed && !usage->foreign;
 		if (live > NAMESPACES_TOTAL_MAX)
 			return STORE_DAMAGED;
+		found = snapshot_next(snapshot, STORE_SYSTEM, &key, &row);
+		found = take_row(found, key, row, &usage);
 	}
 	return found < 0 ? found : STORE_HIT;
 }
 
 static int
-write_row(const struct usage *usage, struct write *write)
+write_row(struct usage *usage, struct write *write)
 {
 	uint8_t key[ROW_KEY_LEN];
 	uint8_t row[ROW_FIXED + ROW_TAGS_SIZE + NAMESPACE_NAME_MAX] = { 0 };
@@ -280,6 +305,8 @@ write_row(const struct usage *usage, struct write *write)
 	le64_store(row + 24, usage_figure(&usage->leaf_bytes));
 	le64_store(row + 32, usage_figure(&usage->chunk_pages));
 	memcpy(row + fixed, usage->name, usage->name_len);
+	atomic_store_explicit(&usage->written_txn, write_txn(write),
+			      memory_order_relaxed);
 	return write_put(write, STORE_SYSTEM, slice(key, sizeof(key)),
 			 slice(row, fixed + usage->name_len));
 }

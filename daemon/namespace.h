@@ -89,6 +89,8 @@ struct usage {
 	 * more: then it is nobody's, and the first victim. */
 	_Atomic uint64_t quota;
 	_Atomic bool aside;
+	/* The writer's last transaction that wrote its row; what was stored at the start counts as written just then. */
+	_Atomic uint64_t written_txn;
 	bool committed_flushed;
 	bool stored;             /* some commit has left its row */
 	bool gone;               /* its last row goes with the present write */
@@ -151,6 +153,9 @@ void ledger_done(struct ledger *ledger);
 /* The next usage after `after` (NULL: the first) in no particular order; NULL at the end. */
 struct usage *ledger_next(const struct ledger *ledger, const struct usage *after);
 
+/* The first namespace row of this incarnation or a later one, malloc()ed: the caller's to free. STORE_HIT, STORE_MISS or
+ * an error. Any thread. */
+int usage_seek(struct snapshot *snapshot, uint32_t incarnation, struct usage **ret_usage);
 /* Does any row belong to it? STORE_HIT, STORE_MISS or an error. */
 int incarnation_used(struct snapshot *snapshot, uint32_t incarnation);
 /* Reads every namespace row. */

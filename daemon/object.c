@@ -93,6 +93,15 @@ object_list(struct objects *objects, uint64_t object_id, enum listed state,
 			 slice(row, sizeof(row)));
 }
 
+bool
+object_listing_sound(struct slice row)
+{
+	const uint8_t *at = row.data;
+
+	return row.len == RECLAIM_ROW_SIZE &&
+	       (at[0] == LISTED_UNFINISHED || at[0] == LISTED_UNLINKED);
+}
+
 int
 object_unlist(struct objects *objects, uint64_t object_id, uint64_t pages)
 {

@@ -76,6 +76,8 @@ int object_list(struct objects *objects, uint64_t object_id, enum listed state,
 /* The same for chunks that no record ever named: they count as listed from now on. */
 int object_list_garbage(struct objects *objects, uint64_t object_id, uint64_t pages);
 int object_unlist(struct objects *objects, uint64_t object_id, uint64_t pages);
+/* Is it a row that object_list() wrote? Any thread. */
+bool object_listing_sound(struct slice row);
 void object_reclaim_key(uint64_t object_id, uint8_t to[static RECLAIM_KEY_SIZE]);
 void object_expiry_key(uint64_t due_ms, const uint8_t row_key[static ROW_KEY_SIZE],
 		       uint8_t to[static EXPIRY_KEY_SIZE]);

@@ -214,6 +214,7 @@ op_unpark(struct cache *cache, struct parked *parked)
 		free(parked->page);
 	}
 	if (parked->job) {
+		free(parked->job->verify);
 		free(parked->job->row_keys);
 		free(parked->job->value);
 		free(parked->job);

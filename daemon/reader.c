@@ -36,14 +36,6 @@ struct readers {
 	bool stop;
 };
 
-static struct slice
-pages_of(struct slice row)
-{
-	uintptr_t start = (uintptr_t)row.data & ~(uintptr_t)(PAGE_SIZE_BYTES - 1);
-
-	return slice((void *)start, (uintptr_t)row.data + row.len - start);
-}
-
 /* Asks the disk for all the rows at once, by one request each. Without this the map's advice against
  * read-ahead makes the kernel fetch page by page, each after the one before. Finding a chunk row touches
  * none of its pages. */
@@ -58,26 +50,17 @@ ask_ahead(struct snapshot *snapshot, uint64_t object_id, uint32_t index, uint32_
 	found = snapshot_seek(snapshot, STORE_CHUNKS, slice(first, sizeof(first)), &key,
 			      &row);
 	for (; index < limit && found == STORE_HIT; index++) {
-		pages = pages_of(row);
+		pages = store_pages_of(row);
 		madvise((void *)pages.data, pages.len, MADV_WILLNEED);
 		found = snapshot_next(snapshot, STORE_CHUNKS, &key, &row);
 	}
-}
-
-/* Maps what was asked for, so that no fault is taken for each page. */
-static void
-populate(struct slice row)
-{
-	struct slice pages = pages_of(row);
-
-	madvise((void *)pages.data, pages.len, MADV_POPULATE_READ);
 }
 
 static bool
 in_memory(struct slice row)
 {
 	unsigned char resident[CHUNK_BIG_PAGES + 1];
-	struct slice pages = pages_of(row);
+	struct slice pages = store_pages_of(row);
 	size_t count = (pages.len + PAGE_SIZE_BYTES - 1) / PAGE_SIZE_BYTES;
 
 	if (count > sizeof(resident) || mincore((void *)pages.data, pages.len, resident))
@@ -95,7 +78,7 @@ prepare(struct slice row, enum reader_rows how)
 	if (how == ROWS_PROBE)
 		return in_memory(row);
 	if (how == ROWS_FETCH)
-		populate(row);
+		store_populate(row);
 	return true;
 }
 
@@ -318,6 +301,9 @@ perform(struct snapshot *snapshot, struct read_job *job)
 	case READ_PROBE:
 		done = snapshot_get(snapshot, STORE_RECORDS,
 				    slice(job->row_key, ROW_KEY_SIZE), &row);
+		break;
+	case READ_VERIFY:
+		done = verify_page(snapshot, job->verify);
 		break;
 	}
 	snapshot_release(snapshot);

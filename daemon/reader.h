@@ -11,6 +11,7 @@
 
 #include "daemon/record.h"
 #include "daemon/store.h"
+#include "daemon/verify.h"
 
 #define READER_THREADS_MAX 16
 /* Values up to this are read whole with their record. */
@@ -29,6 +30,7 @@ enum read_kind {
 	READ_WARM,   /* nothing but touch the records of row_keys */
 	READ_SCAN,   /* records of one incarnation from row_key on, through visit */
 	READ_PROBE,  /* nothing but look for row_key, to show that it can be done */
+	READ_VERIFY, /* one page of `verify` */
 };
 
 struct read_job {
@@ -63,6 +65,8 @@ struct read_job {
 	bool (*visit)(void *owner, const uint8_t *row_key, const struct record *record);
 	bool more;        /* READ_SCAN: row_key is where to go on */
 	unsigned unsound; /* READ_SCAN: rows that did not match their checksum */
+
+	struct verify *verify; /* READ_VERIFY: malloc()ed; owned by whose job it is */
 
 	int result; /* STORE_HIT, STORE_MISS or an error; STORE_DAMAGED also for a wrong checksum */
 	bool waited;    /* READ_OBJECT: the disk was waited for to find the record */

@@ -215,6 +215,11 @@ reply_done(struct session *session, uint32_t id, enum reply_form form,
 			break;
 		outbox_value(outbox, id, &header, answer->value, answer->owner, NULL);
 		return;
+	case REPLY_LINES:
+		if (answer->cursor.len)
+			MESSAGE_SET(&header, CURSOR, cursor, answer->cursor);
+		outbox_value(outbox, id, &header, answer->value, answer->owner, NULL);
+		return;
 	case REPLY_STATS:
 		reply_stats(session, id, answer);
 		return;
@@ -282,7 +287,8 @@ weight(enum reply_form form)
 {
 	if (form == REPLY_PAGE)
 		return SESSION_PAGE_WEIGHT;
-	return form == REPLY_VALUE || form == REPLY_FOUND || form == REPLY_STATS;
+	return form == REPLY_VALUE || form == REPLY_FOUND || form == REPLY_STATS ||
+	       form == REPLY_LINES;
 }
 
 static void

@@ -16,6 +16,7 @@
 	X(BUNDLE)  /* what became of each entry */                                       \
 	X(EMPTY)   /* nothing */                                                         \
 	X(PAGE)    /* entries of a scan */                                               \
+	X(LINES)   /* the cache's lines, and where to go on */                           \
 	X(STATS)   /* the cache's lines and the daemon's own */
 
 enum reply_form {

@@ -91,6 +91,7 @@ changes(const struct op *op)
 	case OP_GET:
 	case OP_SCAN:
 	case OP_STATS:
+	case OP_VERIFY:
 	case OP_ANSWER:
 		return false;
 	}
@@ -120,6 +121,8 @@ run(struct cache *cache, struct op *op, struct answer *ret_answer)
 		return op->kind == OP_SCAN ? op_start_scan(cache, op, ret_answer)
 					   : op_stats(cache, op, ret_answer);
 	}
+	if (op->kind == OP_VERIFY)
+		return op_start_verify(cache, op, ret_answer);
 	if (changes(op) && !op->waited && core_crowded(cache, op_uid(op)))
 		return refuse_busy(cache, op, ret_answer);
 	if (op->kind == OP_BUNDLE)
@@ -221,6 +224,10 @@ op_job_done(struct cache *cache, struct parked *parked)
 		return;
 	if (op->kind == OP_SCAN) {
 		op_give_page(cache, parked);
+		return;
+	}
+	if (op->kind == OP_VERIFY) {
+		op_give_findings(cache, parked);
 		return;
 	}
 	if (op->kind == OP_BUNDLE || was_flushed(op)) {
@@ -406,6 +413,17 @@ cache_stats(struct cache *cache, const struct stats_reader *reader,
 {
 	struct op op = { .kind = OP_STATS,
 			 .list = { .target = { .uid = reader->uid }, .reader = *reader },
+			 .later = *later };
+
+	return op_run(cache, &op, ret_answer);
+}
+
+int
+cache_verify(struct cache *cache, uint32_t uid, struct slice cursor,
+	     const struct later *later, struct answer *ret_answer)
+{
+	struct op op = { .kind = OP_VERIFY,
+			 .list = { .target = { .uid = uid }, .cursor = cursor },
 			 .later = *later };
 
 	return op_run(cache, &op, ret_answer);

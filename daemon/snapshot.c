@@ -2,6 +2,7 @@
  * The thread that made it, which may be any. */
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "daemon/store_lmdb.h"
 
@@ -114,6 +115,22 @@ uint64_t
 snapshot_txn(const struct snapshot *snapshot)
 {
 	return mdb_txn_id(snapshot->txn);
+}
+
+struct slice
+store_pages_of(struct slice value)
+{
+	uintptr_t start = (uintptr_t)value.data & ~(uintptr_t)(PAGE_SIZE_BYTES - 1);
+
+	return slice((void *)start, (uintptr_t)value.data + value.len - start);
+}
+
+void
+store_populate(struct slice value)
+{
+	struct slice pages = store_pages_of(value);
+
+	madvise((void *)pages.data, pages.len, MADV_POPULATE_READ);
 }
 
 int

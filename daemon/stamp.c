@@ -81,6 +81,12 @@ stamp_voids(struct write *write, const struct usage *usage, const struct record 
 	return number >= record->version ? STORE_HIT : STORE_MISS;
 }
 
+uint64_t
+stamp_leaf_bytes(uint64_t stamps)
+{
+	return stamps * STAMP_BYTES;
+}
+
 static void
 account(struct usage *usage, int64_t by)
 {

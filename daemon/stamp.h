@@ -23,6 +23,9 @@
 int stamp_newest(struct snapshot *snapshot, const uint8_t *tags, unsigned count,
 		 uint64_t *ret_number);
 
+/* What so many stamps add to their namespace's leaf bytes. */
+uint64_t stamp_leaf_bytes(uint64_t stamps);
+
 /* ---- the writer's; each keeps the figures of the usage ---- */
 
 /* STORE_HIT if one of the record's tags was invalidated after it was written, else STORE_MISS; or an error. */

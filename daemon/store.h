@@ -89,6 +89,11 @@ int snapshot_seek(struct snapshot *snapshot, enum store_table table, struct slic
 int snapshot_next(struct snapshot *snapshot, enum store_table table,
 		  struct slice *ret_key, struct slice *ret_value);
 
+/* Maps the pages that a value lies on, reading them if need be, so that no fault is taken for each. */
+void store_populate(struct slice value);
+/* Those pages. */
+struct slice store_pages_of(struct slice value);
+
 /* Of the snapshots that are held, the transaction that the oldest sees; UINT64_MAX: none is held. May miss one that is
  * being taken. Any thread. */
 uint64_t store_oldest_seen(struct store *store);

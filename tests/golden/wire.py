@@ -19,7 +19,7 @@ MARKS = {"none": NONE, "more": MORE, "last": LAST, "abort": ABORT}
 REPLY, ERROR, GOAWAY = 128, 129, 130
 COMMANDS = {"HELLO": 1, "PING": 2, "GET": 3, "PUT": 4, "DELETE": 5, "TOUCH": 6, "META": 7,
             "SCAN": 8, "FLUSH": 9, "STATS": 10, "SYNC": 11, "INCR": 12, "INVALIDATE": 13,
-            "TAKE": 14, "BATCH": 15, "RELEASE": 16, "RESUME": 17, "CONFIG": 18}
+            "TAKE": 14, "BATCH": 15, "RELEASE": 16, "RESUME": 17, "CONFIG": 18, "VERIFY": 19}
 KINDS = dict(COMMANDS, REPLY=REPLY, ERROR=ERROR, GOAWAY=GOAWAY)
 
 # name: (number, type)

@@ -23,7 +23,7 @@ LEVELS = [
     {"identity", "namespace"},
     {"stamp"},
     {"arrival", "change", "object"},
-    {"apply", "expiry", "policy", "reclaim", "sweep"},
+    {"apply", "expiry", "policy", "reclaim", "sweep", "verify"},
     {"room"},
     {"mailbox"},
     {"writer_core"},  # the inside of the writer, for its own parts
@@ -32,7 +32,7 @@ LEVELS = [
     {"leasefile"},
     {"cache_core"},  # the inside of the cache, for its own parts
     {"cache", "admission", "bundling", "counting", "decide", "download", "getting", "health", "invalidate",
-     "leasing", "listing", "lookup", "measuring", "naming", "origin", "parking", "payer", "putting", "request", "startup", "upload"},
+     "leasing", "listing", "lookup", "measuring", "naming", "origin", "parking", "payer", "putting", "request", "startup", "upload", "verifying"},
     {"user"},
     {"counters", "input", "listener", "notify", "rights", "place", "settings", "stream", "usermap", "watch"},
     {"handover", "outbox"},
@@ -54,7 +54,7 @@ LEVELS = [
 PARTS = {
     "daemon/cache.h": {"cache_core", "admission", "bundling", "counting", "decide", "download", "getting", "health",
                        "invalidate", "leasing", "listing", "lookup", "measuring", "naming", "origin", "parking", "payer", "putting", "request",
-                       "startup", "upload"},
+                       "startup", "upload", "verifying"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/writer.h": {"writer_core", "commit"},
     "daemon/store.h": {"snapshot", "store_lmdb", "write"},

@@ -404,6 +404,41 @@ figures_of_the_whole_daemon_are_for_root_and_its_own_uid(void **state)
 }
 
 static void
+the_whole_store_is_verified_for_root_and_the_daemons_own_uid(void **state)
+{
+	static const uint32_t uids[] = { 0, 1000, 1001 };
+	struct world world;
+
+	(void)state;
+	world_open(&world, NULL);
+	for (size_t i = 0; i < 3; i++) {
+		struct peer peer = peer_greet_as(&world, uids[i]);
+		struct message message = { 0 };
+		struct got got;
+
+		peer_request(&world, &peer, COMMAND_VERIFY, &message, FRAME_NONE, NULL,
+			     0);
+		got = peer_reply(&world, &peer, 1);
+		if (i < 2) {
+			assert_true(got.body_len == 9 &&
+				    memcmp(got.body, "\trows\t12\n", 9) == 0);
+			assert_true(slice_equal(got.message.cursor, slice_text("next")));
+			MESSAGE_SET(&message, CURSOR, cursor, slice_text("next"));
+			free(got.body);
+			peer_request(&world, &peer, COMMAND_VERIFY, &message, FRAME_NONE,
+				     NULL, 0);
+			got = peer_reply(&world, &peer, 2);
+			assert_false(message_has(&got.message, FIELD_CURSOR));
+		} else {
+			assert_int_equal(got.message.error, ERROR_FORBIDDEN);
+		}
+		free(got.body);
+		peer_close(&peer);
+	}
+	world_close(&world);
+}
+
+static void
 unknown_commands_have_one_line_of_stats_together(void **state)
 {
 	static const uint8_t kinds[] = { 100, 101, 101 };
@@ -557,6 +592,8 @@ main(void)
 		cmocka_unit_test(a_malformed_header_is_a_bad_request),
 		cmocka_unit_test(
 			figures_of_the_whole_daemon_are_for_root_and_its_own_uid),
+		cmocka_unit_test(
+			the_whole_store_is_verified_for_root_and_the_daemons_own_uid),
 		cmocka_unit_test(unknown_commands_have_one_line_of_stats_together),
 		cmocka_unit_test(scan_gives_entries_cursor_and_count),
 		cmocka_unit_test(answers_that_come_later_are_each_requests_own),

@@ -707,10 +707,37 @@ restart(struct run *run)
 	run->restarts++;
 }
 
+/* Every row is as it was written, and every namespace counts what it holds. */
+static void
+verify(struct run *run)
+{
+	struct slice cursor = slice(NULL, 0);
+	struct engine *engine = &run->engine;
+	unsigned long long rows, bytes, moving;
+	int end;
+
+	do {
+		ENGINE_CALL(engine,
+			    cache_verify(engine->cache, 0, cursor, &later, &answer_));
+		MUST(run, engine->answer.kind == ANSWER_DONE);
+		engine->bytes[engine->len] = '\0';
+		end = 0;
+		sscanf((const char *)engine->bytes,
+		       "\trows\t%llu\n\tbytes\t%llu\n\tdamaged\t0\n\tmisplaced\t0\n"
+		       "\tincomplete\t0\n\tunowned\t0\n\tnot_counted\t%llu\n%n",
+		       &rows, &bytes, &moving, &end);
+		if ((size_t)end != engine->len)
+			print_error("%s", (const char *)engine->bytes);
+		MUST(run, (size_t)end == engine->len);
+		cursor = engine->answer.cursor;
+	} while (cursor.len);
+}
+
 static void
 check_everything(struct run *run)
 {
 	settle(run);
+	verify(run);
 	for (unsigned space = 0; space < SPACES; space++) {
 		for (unsigned key = 0; key < KEYS; key++) {
 			struct object *object = &run->objects[space][key];
@@ -749,8 +776,10 @@ step(struct run *run)
 		scan(run);
 	else if (what < 60)
 		pass_time(run);
-	else if (what < 62)
+	else if (what < 61)
 		engine_sync(&run->engine);
+	else if (what < 62)
+		verify(run);
 	else if (what < 120)
 		look(run);
 	else if (what < 400)
