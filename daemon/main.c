@@ -323,7 +323,9 @@ serve(struct conf *conf, const struct place *place, struct listener *listeners,
 	sigdelset(&every, SIGSEGV);
 	sigdelset(&every, SIGABRT);
 	pthread_sigmask(SIG_SETMASK, &every, &before);
-	notify_extend("STATUS=Opening the store");
+	/* Said once: nothing until READY takes longer the more is stored. There is a lock to wait for, LOCK_WAIT_MS at most, a
+	 * damaged store's file to delete, a row of each namespace to read, and a commit or two to flush. */
+	notify_wait("STATUS=Opening the store" NOTIFY_PATIENCE);
 	wait_ms = listener_alive(place->socket) ? LOCK_WAIT_LISTENING_MS : LOCK_WAIT_MS;
 	if (cache_open(&config, wait_ms, &setup.cache, error)) {
 		log_error("%s", error);

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +11,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon/clock.h"
 #include "daemon/log.h"
 
 #define NS_PER_US UINT64_C(1000)
@@ -58,43 +55,59 @@ find_manager(struct sockaddr_un *ret_address)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
+/* 0, or errno. */
 static int
 send_to(const struct sockaddr_un *address, socklen_t len, const char *state, int flags)
 {
 	const struct timeval wait = { .tv_sec = NOTIFY_WAIT_S };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	ssize_t sent = -1;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
 
 	if (fd < 0)
-		return -1;
-	if (!setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)))
-		sent = sendto(fd, state, strlen(state), flags | MSG_NOSIGNAL,
-			      (const struct sockaddr *)address, len);
+		return errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) ||
+	    sendto(fd, state, strlen(state), flags | MSG_NOSIGNAL,
+		   (const struct sockaddr *)address, len) < 0)
+		error = errno;
 	close(fd);
-	return sent < 0 ? -1 : 0;
+	return error;
 }
 
-static void
+/* 0: told, or nobody asks; else errno. */
+static int
 tell(const char *state, int flags)
 {
 	struct sockaddr_un address;
 	socklen_t len = find_manager(&address);
 
-	if (len && send_to(&address, len, state, flags))
-		log_warning("cannot tell the service manager that %.*s: %m",
-			    (int)strcspn(state, "\n"), state);
+	return len ? send_to(&address, len, state, flags) : 0;
+}
+
+static void
+say_untold(const char *state, int error)
+{
+	log_warning("cannot tell the service manager that %.*s: %s",
+		    (int)strcspn(state, "\n"), state, strerror(error));
 }
 
 void
-notify_send(const char *format, ...)
+notify_wait(const char *state)
 {
-	char state[NOTIFY_TEXT_MAX];
-	va_list arguments;
+	int error = tell(state, 0);
 
-	va_start(arguments, format);
-	vsnprintf(state, sizeof(state), format, arguments);
-	va_end(arguments);
-	tell(state, 0);
+	if (error)
+		say_untold(state, error);
+}
+
+bool
+notify_send(const char *state)
+{
+	int error = tell(state, MSG_DONTWAIT);
+
+	if (error == EAGAIN)
+		return false;
+	if (error)
+		say_untold(state, error);
+	return true;
 }
 
 void
@@ -103,22 +116,8 @@ notify_alive(const char *status)
 	char state[NOTIFY_TEXT_MAX];
 
 	snprintf(state, sizeof(state), "WATCHDOG=1\nSTATUS=%s", status);
-	tell(state, MSG_DONTWAIT);
-}
-
-void
-notify_reloading(void)
-{
-	notify_send("RELOADING=1\nMONOTONIC_USEC=%" PRIu64
-		    "\nSTATUS=Reading the configuration",
-		    clock_mono_ns() / NS_PER_US);
-}
-
-void
-notify_extend(const char *state)
-{
-	notify_send("%s\nEXTEND_TIMEOUT_USEC=%" PRIu64, state,
-		    NOTIFY_PATIENCE_NS / NS_PER_US);
+	if (!notify_send(state))
+		say_untold(state, EAGAIN);
 }
 
 uint64_t

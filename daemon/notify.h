@@ -3,23 +3,22 @@
 #ifndef DAEMON_NOTIFY_H
 #define DAEMON_NOTIFY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* The longest message; what is longer is cut. */
+/* The longest message. */
 #define NOTIFY_TEXT_MAX 1024
-/* A manager that takes nothing is waited for so long at most. */
+/* How long notify_wait() waits for a manager that takes nothing. */
 #define NOTIFY_WAIT_S 1
-/* What notify_extend() asks for: as long as one flush of a slow disk may take. */
-#define NOTIFY_PATIENCE_NS (UINT64_C(300) * 1000000000)
+/* A line that asks for five minutes from now, for the start or the end: as long as one flush of a slow disk may take. */
+#define NOTIFY_PATIENCE "\nEXTEND_TIMEOUT_USEC=300000000"
 
-/* Lines as READY=1 or STATUS=..., as printf() writes them. */
-__attribute__((format(printf, 1, 2))) void notify_send(const char *format, ...);
+/* Tells it a state: lines as READY=1 or STATUS=... Never waits. False: the manager takes nothing just now, and it should
+ * be said again later. What cannot be told at all is logged, and true. */
+bool notify_send(const char *state);
 
-/* The same lines, and: the start, or the end, may take NOTIFY_PATIENCE_NS from now. */
-void notify_extend(const char *state);
-
-/* A reload begins; it ends with READY=1. */
-void notify_reloading(void);
+/* The same, but waits, and logs it when that was in vain. For the start, when nobody else waits for this process. */
+void notify_wait(const char *state);
 
 /* Feeds the watchdog, with a status for people. Never waits: it is said again soon. */
 void notify_alive(const char *status);

@@ -2,6 +2,7 @@
  * Owns the loop and everything on it. Loop thread. */
 #include "daemon/server.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +11,11 @@
 
 #include <uv.h>
 
+#include "daemon/announce.h"
 #include "daemon/clock.h"
 #include "daemon/conns.h"
 #include "daemon/door.h"
 #include "daemon/log.h"
-#include "daemon/notify.h"
 #include "daemon/settings.h"
 #include "daemon/watchdog.h"
 
@@ -22,6 +23,8 @@
 #define GRACE_MS 2000
 /* Descriptors that are not clients': the store's, the log's, the loop's. */
 #define DESCRIPTORS_OWN 64
+#define READY "READY=1\nSTATUS=Serving"
+#define NS_PER_US 1000
 
 struct server {
 	const struct server_setup *setup;
@@ -30,6 +33,7 @@ struct server {
 	struct conns *conns;
 	struct door door;
 	struct watchdog watchdog;
+	struct announcer announcer;
 	uv_poll_t wake;
 	uv_prepare_t prepare;
 	uv_check_t check;
@@ -113,7 +117,9 @@ leave(struct server *server, const char *why)
 		return;
 	}
 	server->leaving = true;
-	notify_extend("STOPPING=1\nSTATUS=Answering what was asked, and leaving");
+	announce(
+		&server->announcer,
+		"STOPPING=1\nSTATUS=Answering what was asked, and leaving" NOTIFY_PATIENCE);
 	log_info("%s: answering %u clients and leaving", why, conns_count(server->conns));
 	door_close(&server->door);
 	conns_leave(server->conns);
@@ -313,9 +319,12 @@ reload(struct server *server)
 {
 	if (server->leaving)
 		return;
-	notify_reloading();
+	announce(&server->announcer,
+		 "RELOADING=1\nMONOTONIC_USEC=%" PRIu64
+		 "\nSTATUS=Reading the configuration",
+		 clock_mono_ns() / NS_PER_US);
 	read_again(server);
-	notify_send("READY=1\nSTATUS=Serving");
+	announce(&server->announcer, READY);
 }
 
 static void
@@ -380,6 +389,7 @@ build(struct server *server)
 	if (!server->conns)
 		return UV_ENOMEM;
 	add_handles(server);
+	announce_init(&server->announcer, &server->loop);
 	watchdog_start(&server->watchdog, &server->loop, setup->cache, server->conns);
 	result = watch_cache(server);
 	if (!result)
@@ -453,7 +463,7 @@ server_run(const struct server_setup *setup)
 		server->end = SERVER_FAILED;
 	} else {
 		pthread_sigmask(SIG_SETMASK, setup->signals, NULL);
-		notify_send("READY=1\nSTATUS=Serving");
+		announce(&server->announcer, READY);
 		uv_run(&server->loop, UV_RUN_DEFAULT);
 	}
 	take_down(server);

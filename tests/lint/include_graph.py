@@ -46,7 +46,7 @@ LEVELS = [
     {"intake"},
     {"exchange"},
     {"conns"},
-    {"door", "watchdog"},
+    {"announce", "door", "watchdog"},
     {"server"},
     {"main"},
 ]
@@ -76,7 +76,7 @@ PROTO_VALUES = {"proto/blake2b.h", "proto/bytes.h", "proto/errors.h", "proto/key
 FOREIGN = {
     "lmdb.h": {"daemon/store_lmdb.h"},
     "msgpack": {"proto/message.c"},
-    "uv.h": {"daemon/main.c", "daemon/server.c", "daemon/door.h", "daemon/conn.h",
+    "uv.h": {"daemon/main.c", "daemon/server.c", "daemon/announce.h", "daemon/door.h", "daemon/conn.h",
              "daemon/conns.h", "daemon/watch.h", "daemon/watchdog.h"},
     "ini.h": {"conf/conf.c"},
     "Python.h": "client/python/",
