@@ -213,8 +213,37 @@ encode_natively(PyObject *object, struct encoded *ret_encoded)
 	return false;
 }
 
+/* From here on a dump has memory of its own. What was large last time is expected to be so again. */
+#define LARGE_MIN ((Py_ssize_t)1 << 20)
+
+static PyObject *
+dump(const struct codec *codec, PyObject *object)
+{
+	if (codec->large && codec->dumps_large)
+		return PyObject_CallFunction(codec->dumps_large, "On", object,
+					     codec->large);
+	return PyObject_CallFunctionObjArgs(codec->dumps, object, codec->protocol, NULL);
+}
+
+/* Where the bytes of a dump are: of a bytes object, or what a memoryview shows, which holds them as long as it lives.
+ * 0 or -1. */
+static int
+find_bytes(PyObject *dumped, char **ret_bytes, Py_ssize_t *ret_len)
+{
+	Py_buffer view;
+
+	if (!PyMemoryView_Check(dumped))
+		return PyBytes_AsStringAndSize(dumped, ret_bytes, ret_len);
+	if (PyObject_GetBuffer(dumped, &view, PyBUF_SIMPLE) < 0)
+		return -1;
+	*ret_bytes = view.buf;
+	*ret_len = view.len;
+	PyBuffer_Release(&view);
+	return 0;
+}
+
 int
-value_dump(const struct codec *codec, PyObject *object, struct encoded *ret_encoded)
+value_dump(struct codec *codec, PyObject *object, struct encoded *ret_encoded)
 {
 	PyObject *dumped;
 	Py_ssize_t len;
@@ -222,14 +251,14 @@ value_dump(const struct codec *codec, PyObject *object, struct encoded *ret_enco
 
 	if (encode_natively(object, ret_encoded))
 		return 0;
-	dumped =
-		PyObject_CallFunctionObjArgs(codec->dumps, object, codec->protocol, NULL);
+	dumped = dump(codec, object);
 	if (!dumped)
 		return -1;
-	if (PyBytes_AsStringAndSize(dumped, &bytes, &len) < 0) {
+	if (find_bytes(dumped, &bytes, &len) < 0) {
 		Py_DECREF(dumped);
 		return -1;
 	}
+	codec->large = len < LARGE_MIN ? 0 : len;
 	encode_blob(dumped, bytes, len, codec->number, ret_encoded);
 	return 0;
 }
@@ -245,17 +274,19 @@ encoded_done(struct encoded *encoded)
 int
 codec_init(struct codec *codec, PyObject *given)
 {
-	PyObject *dumps, *protocol, *loads;
+	PyObject *dumps, *protocol, *loads, *dumps_large;
 	unsigned number;
 
-	if (!PyArg_ParseTuple(given, "IOOO:codec", &number, &dumps, &protocol, &loads))
+	if (!PyArg_ParseTuple(given, "IOOOO:codec", &number, &dumps, &protocol, &loads,
+			      &dumps_large))
 		return -1;
-	Py_INCREF(dumps);
-	Py_INCREF(loads);
-	if (protocol == Py_None)
-		protocol = NULL;
-	Py_XINCREF(protocol);
-	*codec = (struct codec){ number, dumps, protocol, loads };
+	*codec = (struct codec){
+		.number = number,
+		.dumps = Py_NewRef(dumps),
+		.protocol = protocol == Py_None ? NULL : Py_NewRef(protocol),
+		.loads = Py_NewRef(loads),
+		.dumps_large = dumps_large == Py_None ? NULL : Py_NewRef(dumps_large),
+	};
 	return 0;
 }
 
@@ -265,4 +296,5 @@ codec_done(struct codec *codec)
 	Py_CLEAR(codec->dumps);
 	Py_CLEAR(codec->protocol);
 	Py_CLEAR(codec->loads);
+	Py_CLEAR(codec->dumps_large);
 }

@@ -12,12 +12,15 @@ struct state;
 struct codec {
 	uint32_t
 		number; /* of what it writes (PROTOCOL.md, "Values"): what else is loaded, codec.h says */
-	PyObject *dumps;    /* owned, and so the next two */
+	PyObject *dumps;    /* owned, and so the next three */
 	PyObject *protocol; /* its second argument; NULL: it has none */
 	PyObject *loads;    /* takes any buffer */
+	PyObject *
+		dumps_large; /* takes the object and its expected length; NULL: dumps does it */
+	Py_ssize_t large; /* bytes of the last dump, if it was large; otherwise 0 */
 };
 
-/* From (number, dumps, protocol or None, loads). 0 or -1. */
+/* From (number, dumps, protocol or None, loads, dumps_large or None). 0 or -1. */
 int codec_init(struct codec *codec, PyObject *given);
 void codec_done(struct codec *codec);
 
@@ -48,14 +51,15 @@ enum value_answer value_load(struct state *state, const struct codec *codec,
 struct encoded {
 	const void *data; /* borrows object, or counter */
 	size_t len;
-	PyObject *object; /* the bytes or str that hold them; owned, or NULL */
+	PyObject
+		*object; /* the bytes, str or memoryview that hold them; owned, or NULL */
 	unsigned char counter[8];
 	uint32_t codec;
 	uint8_t kind;
 };
 
 /* *ret_encoded must not move while it is in use. -1: the codec cannot take the object, and why is set. */
-int value_dump(const struct codec *codec, PyObject *object, struct encoded *ret_encoded);
+int value_dump(struct codec *codec, PyObject *object, struct encoded *ret_encoded);
 void encoded_done(struct encoded *encoded);
 
 #endif

@@ -97,6 +97,56 @@ def test_other_kinds_go_through_pickle(played, played_cache, value):
     assert played_cache["key"] == value and type(played_cache["key"]) is type(value)
 
 
+class Buffer:
+    """Hands its memory to pickle as numpy's arrays do."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def __reduce_ex__(self, protocol):
+        return Buffer, (pickle.PickleBuffer(self.content),)
+
+    def __eq__(self, other):
+        return bytes(self.content) == bytes(other.content)
+
+
+def test_after_a_large_value_large_ones_and_small_ones_come_back_as_they_were(played_cache):
+    large = os.urandom(1 << 20)
+    values = [bytearray(large), [large] * 3, {"a": bytearray(large * 5)}, [1, "x"], bytearray(large + b"x"), None,
+              Buffer(bytearray(large)), Buffer(large), [Buffer(memoryview(large)[:5]), large], list(range(400_000)), bytearray(large)]
+    for number, value in enumerate(values):
+        played_cache[number] = value
+        played_cache.set_many({("many", number): value})
+    for number, value in enumerate(values):
+        found = played_cache[number]
+        assert type(found) is type(value) and found == value and played_cache[("many", number)] == value
+
+
+def test_a_large_value_that_cannot_be_dumped_after_another_says_why(played_cache):
+    played_cache["key"] = bytearray(1 << 20)
+    with pytest.raises(brine.Unpicklable, match="lambda"):
+        played_cache["key"] = [bytearray(1 << 20), lambda: 3]
+    assert played_cache["key"] == bytearray(1 << 20)
+
+
+def test_where_memory_is_short_a_large_dump_raises_memory_error(played):
+    script = """
+import resource, sys, brine
+cache = brine.Cache(socket=sys.argv[1], timeout=60)
+value = bytearray(1 << 20)
+cache["key"] = value
+value = [bytes(256 << 20)] * 2
+limit = int(open("/proc/self/statm").read().split()[0]) * 4096 + (64 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    cache["key"] = value
+except MemoryError as error:
+    print("short")
+"""
+    ended = subprocess.run([sys.executable, "-c", script, played.path], capture_output=True, text=True, timeout=DEADLINE)
+    assert (ended.stdout, ended.stderr) == ("short\n", "")
+
+
 @pytest.mark.parametrize("codec, value, why", [
     ("json", (1, 2), "tuple"), ("json", {1: 2}, "key"), ("json", [math.nan], "JSON compliant"), ("json", {"a": b"x"}, "bytes"),
     ("json", [Level.LOW], "derived class"), ("json", {"a": collections.OrderedDict(b=1)}, "derived class"), ("json", [Name("x")], "derived class"),

@@ -47,7 +47,8 @@ class Client:
         ttl_ms: int | None,
         autostart: bool,
         trust: tuple[int, ...],
-        codec: tuple[int, Callable[..., bytes], int | None, Callable[[Any], Any]],
+        codec: tuple[int, Callable[..., bytes], int | None, Callable[[Any], Any],
+                     Callable[[object, int], memoryview] | None],
     ) -> None: ...
     @overload
     def get(self, key: Key, *, max_age: TTL | None = ..., stale: bool = ...) -> Any | None: ...

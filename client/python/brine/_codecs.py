@@ -27,6 +27,8 @@ class Codec(NamedTuple):
     protocol: int | None
     """The second argument of dumps; None: it takes none."""
     loads: Callable[[Any], Any]
+    dumps_large: Callable[[object, int], memoryview] | None = None
+    """Dumps what is expected to come to about so many bytes, a megabyte or more; None: dumps does it."""
 
     @property
     def name(self) -> str:
@@ -59,7 +61,17 @@ def _of_this_python(name: str) -> int:
 
 
 def _pickle() -> Codec:
-    return Codec(_of_this_python("pickle"), pickle.dumps, PROTOCOL, pickle.loads)
+    return Codec(_of_this_python("pickle"), pickle.dumps, PROTOCOL, pickle.loads, _dump_large)
+
+
+def _dump_large(value: object, expected: int) -> memoryview:
+    """pickle.dumps moves its result to fresh memory as it grows, at a page fault for each 4 KiB, which takes longer than
+    the copying. A pickle that is written to a file hands large buffers over as they are."""
+    from brine._pages import Pages
+
+    pages = Pages(expected)
+    pickle.Pickler(pages, PROTOCOL).dump(value)
+    return pages.written()
 
 
 def _cloudpickle() -> Codec:
