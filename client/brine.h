@@ -28,9 +28,10 @@
  *
  * Memory. A handle holds about 150 KiB of address space, of which small values touch 8; on top of it come
  * the values that the caller asked for, each of the length that the daemon announced (pages are touched
- * only as bytes arrive), while a batch is sent its encoding (at most 8 MiB, with brine_many() 2), while its
- * answer is taken apart that too (at most 16 MiB), up to 1.2 KiB for each of at most 64 leases, and nothing
- * else. Units stand in names: _ms, _us; lengths are bytes. */
+ * only as bytes arrive; one of 1 MiB or more lies in large pages, and up to 1 MiB beyond its length is its
+ * own), while a batch is sent its encoding (at most 8 MiB, with brine_many() 2), while its answer is taken
+ * apart that too (at most 16 MiB), up to 1.2 KiB for each of at most 64 leases, and nothing else.
+ * Units stand in names: _ms, _us; lengths are bytes. */
 #ifndef BRINE_H
 #define BRINE_H
 
