@@ -1,18 +1,20 @@
-/* verify.c - brine verify: has every row of a namespace read, and its checksum compared, at a stated rate.
+/* verify.c - brine verify: has every row read, and its checksum compared, at a stated rate. All of the store, for who
+ * administers it (scrub.c); or of the caller's own namespaces, or the one that is named:
  *
  * A page of keys has the records' checksums compared, with the values that are in them; longer values are read for their
  * chunks'. Nobody needs the bytes, so they are dropped as they come. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/cli/command.h"
 #include "client/cli/json.h"
 #include "client/cli/keytext.h"
 #include "client/cli/operand.h"
-#include "client/cli/progress.h"
+#include "client/cli/pace.h"
 #include "client/cli/report.h"
+#include "client/cli/scrub.h"
 #include "client/cli/units.h"
+#include "proto/key.h"
 
 #define RATE_DEFAULT (UINT64_C(64) << 20)
 #define RATE_LEAST (UINT64_C(64) << 10)
@@ -26,50 +28,20 @@
 
 struct verifying {
 	struct cli *cli;
-	const char *name;
-	uint64_t rate; /* bytes a second */
-	uint64_t began_us;
-	uint64_t bytes;
+	const char *name; /* of the namespace at hand */
+	struct pace pace;
 	uint64_t objects;
 	uint64_t damaged;    /* values whose chunks are */
 	uint64_t unreadable; /* rows that are: whose they were is not known */
-	struct progress progress;
 	unsigned char block[BLOCK];
 };
-
-static uint64_t
-clock_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-/* Waits until so many bytes were due. */
-static void
-pace(struct verifying *verifying, uint64_t bytes)
-{
-	uint64_t due_us, now_us = clock_us();
-	struct timespec pause;
-
-	verifying->bytes += bytes;
-	progress_add(&verifying->progress, bytes);
-	due_us = verifying->began_us +
-		 (uint64_t)((double)verifying->bytes / (double)verifying->rate * 1e6);
-	if (due_us <= now_us)
-		return;
-	pause.tv_sec = (time_t)((due_us - now_us) / 1000000);
-	pause.tv_nsec = (long)((due_us - now_us) % 1000000) * 1000;
-	nanosleep(&pause, NULL);
-}
 
 static void
 name_damaged(struct verifying *verifying, const struct brine_entry *entry)
 {
 	char shown[KEYTEXT_MAX];
 
-	progress_end(&verifying->progress);
+	progress_end(&verifying->pace.progress);
 	if (verifying->damaged++ >= NAMED_MAX)
 		return;
 	keytext_show(entry->key, entry->key_len,
@@ -101,7 +73,7 @@ read_value(struct verifying *verifying, const struct brine_entry *entry)
 
 	if (result == BRINE_HIT) {
 		while ((count = brine_get_read(download, verifying->block, BLOCK)) > 0)
-			pace(verifying, (uint64_t)count);
+			pace_add(&verifying->pace, (uint64_t)count);
 		brine_get_end(&download);
 	}
 	if (result < 0 && result != -BRINE_ERROR_DAMAGED)
@@ -125,11 +97,12 @@ read_all(struct verifying *verifying, struct brine_scan *scan)
 	       (result = brine_scan_next(scan, &entry)) == BRINE_HIT) {
 		verifying->objects++;
 		if (entry.meta.length < APART_MIN)
-			pace(verifying, RECORD_BYTES + entry.key_len + entry.meta.length);
+			pace_add(&verifying->pace,
+				 RECORD_BYTES + entry.key_len + entry.meta.length);
 		else
 			status = read_value(verifying, &entry);
 	}
-	verifying->unreadable = brine_scan_damaged(scan);
+	verifying->unreadable += brine_scan_damaged(scan);
 	if (status != EXIT_DONE)
 		return status;
 	return result < 0 ? report_failure(verifying->cli, result) : EXIT_DONE;
@@ -143,11 +116,11 @@ say_what_it_came_to(const struct verifying *verifying)
 	struct json json;
 
 	number_show(verifying->objects, objects);
-	size_show(verifying->bytes, bytes);
+	size_show(verifying->pace.bytes, bytes);
 	if (option_given(&verifying->cli->options, OPTION_JSON)) {
 		json_begin(&json, stdout);
 		json_number(&json, "objects", verifying->objects);
-		json_number(&json, "bytes", verifying->bytes);
+		json_number(&json, "bytes", verifying->pace.bytes);
 		json_number(&json, "damaged_values", verifying->damaged);
 		json_number(&json, "damaged_rows", verifying->unreadable);
 		json_end(&json);
@@ -163,47 +136,97 @@ say_what_it_came_to(const struct verifying *verifying)
 }
 
 static int
-verify(struct verifying *verifying)
+verify_namespace(struct verifying *verifying, const char *name)
 {
-	const struct brine_scan_options options = { .namespace_name = verifying->name };
+	const struct brine_scan_options options = { .namespace_name = name };
 	struct brine_scan *scan;
 	int status, result = brine_scan_begin(verifying->cli->brine, &options, &scan);
 
 	if (result < 0)
 		return report_failure(verifying->cli, result);
-	verifying->began_us = clock_us();
-	progress_begin(&verifying->progress, report_to_person(verifying->cli),
-		       BRINE_UNKNOWN);
+	verifying->name = name;
 	status = read_all(verifying, scan);
-	progress_end(&verifying->progress);
 	brine_scan_end(&scan);
-	return status == EXIT_DONE ? say_what_it_came_to(verifying) : status;
+	return status;
 }
 
-int
-command_verify(struct cli *cli)
+/* Another namespace of the caller's than the last? Then its name, of which STATS has several lines. Shared ones are not
+ * the caller's. */
+static bool
+begins_own(const struct brine_stat *stat, char name[static NAMESPACE_NAME_MAX + 1])
 {
-	const char *rate = cli->options.text[OPTION_RATE];
-	struct verifying *verifying;
-	int status;
+	if (!stat->scope_len || stat->scope_len > NAMESPACE_NAME_MAX ||
+	    stat->scope[0] == '/' || memchr(stat->scope, ':', stat->scope_len) ||
+	    (strlen(name) == stat->scope_len &&
+	     memcmp(stat->scope, name, stat->scope_len) == 0))
+		return false;
+	memcpy(name, stat->scope, stat->scope_len);
+	name[stat->scope_len] = 0;
+	return true;
+}
 
-	if (cli->operand_count && option_given(&cli->options, OPTION_NAMESPACE))
-		return report_usage(
-			cli, "the namespace is named twice: by --namespace and '%s'.",
-			cli->operands[0]);
+static int
+verify_own(struct verifying *verifying)
+{
+	char name[NAMESPACE_NAME_MAX + 1] = "";
+	struct brine_value *text;
+	struct brine_stat stat;
+	size_t position = 0;
+	int status = EXIT_DONE, result = brine_stats(verifying->cli->brine, &text);
+
+	if (result < 0)
+		return report_failure(verifying->cli, result);
+	while (status == EXIT_DONE &&
+	       brine_stats_next(text, &position, &stat) == BRINE_HIT)
+		if (begins_own(&stat, name))
+			status = verify_namespace(verifying, name);
+	brine_value_release(&text);
+	return status;
+}
+
+/* name NULL: all that the caller may see. */
+static int
+verify(struct cli *cli, const char *name, uint64_t rate)
+{
+	struct verifying *verifying;
+	int status = name ? SCRUB_NOT_FOR_ME : scrub(cli, rate);
+
+	if (status != SCRUB_NOT_FOR_ME)
+		return status;
 	verifying = calloc(1, sizeof(*verifying));
 	if (!verifying) {
 		report(cli, "out of memory");
 		return EXIT_OTHER;
 	}
 	verifying->cli = cli;
-	verifying->name = cli->operand_count ? cli->operands[0] : report_namespace(cli);
-	verifying->rate = RATE_DEFAULT;
-	if (rate && (size_parse(rate, &verifying->rate) || verifying->rate < RATE_LEAST))
-		status = report_usage(
-			cli, "--rate %s: a size of at least 64K, such as 10M.", rate);
-	else
-		status = verify(verifying);
+	pace_begin(&verifying->pace, rate, report_to_person(cli));
+	status = name ? verify_namespace(verifying, name) : verify_own(verifying);
+	progress_end(&verifying->pace.progress);
+	if (status == EXIT_DONE)
+		status = say_what_it_came_to(verifying);
 	free(verifying);
 	return status;
+}
+
+int
+command_verify(struct cli *cli)
+{
+	const char *rate_text = cli->options.text[OPTION_RATE];
+	const char *environment = getenv("BRINE_NAMESPACE"), *name = NULL;
+	uint64_t rate = RATE_DEFAULT;
+
+	if (cli->operand_count && option_given(&cli->options, OPTION_NAMESPACE))
+		return report_usage(
+			cli, "the namespace is named twice: by --namespace and '%s'.",
+			cli->operands[0]);
+	if (rate_text && (size_parse(rate_text, &rate) || rate < RATE_LEAST))
+		return report_usage(cli,
+				    "--rate %s: a size of at least 64K, such as 10M.",
+				    rate_text);
+	if (cli->operand_count)
+		name = cli->operands[0];
+	else if (option_given(&cli->options, OPTION_NAMESPACE) ||
+		 (environment && *environment))
+		name = report_namespace(cli);
+	return verify(cli, name, rate);
 }

@@ -1,15 +1,19 @@
 """brine config and brine verify: what an administrator asks a daemon about itself."""
 
 import json
+import os
 import signal
+import struct
+import subprocess
+import time
 
 import pytest
 import strangers
 
 import harness
-from brine_command import Rig
+from brine_command import BRINE, HUNG, Rig
 
-CONFIG, FORBIDDEN = 18, 37
+STATS, CONFIG, VERIFY, FORBIDDEN = 10, 18, 19, 37
 
 
 @pytest.fixture
@@ -53,9 +57,9 @@ def test_the_configuration_is_shown_to_administrators_alone(folder):
         daemon.stop()
 
 
-def change(rig, what):
+def change(daemon, what):
     """Turns one bit of these bytes in the stored file, wherever they stand in it."""
-    path = rig.daemon.data / "v1/data.mdb"
+    path = daemon.data / "v1/data.mdb"
     stored = bytearray(path.read_bytes())
     at = stored.find(what)
     assert at >= 0
@@ -72,13 +76,14 @@ def test_verify_finds_what_is_damaged_and_nothing_else(rig):
         for number in range(5):
             client.put(b"long %d" % number, b"the long value of number %d;" % number * 10000)
         client.put(b"k", b"v", namespace="other")
-    assert rig.done("verify").startswith(b"305 objects, ")
+    assert rig.done("verify", "default").startswith(b"305 objects, ")
+    assert rig.done("verify").startswith(b"the whole store, ") and rig.done("verify").endswith(b": all sound\n")
     rig.daemon.stop()
-    change(rig, b"the small value of number 123")
-    change(rig, b"value of number 3;the long value of number 3;")
+    change(rig.daemon, b"the small value of number 123")
+    change(rig.daemon, b"value of number 3;the long value of number 3;")
     rig.daemon.start()
     before = json.loads(rig.done("stats", "--json"))["namespaces"]["default"]
-    result = rig("verify", "--json")
+    result = rig("verify", "--json", env={"BRINE_NAMESPACE": "default"})
     assert result.returncode == 5
     assert b"damaged: long 3" in result.stderr and result.stderr.count(b"damaged: ") == 1
     said = json.loads(result.stdout)
@@ -86,8 +91,14 @@ def test_verify_finds_what_is_damaged_and_nothing_else(rig):
     after = json.loads(rig.done("stats", "--json"))["namespaces"]["default"]
     assert after["hits"] == before["hits"]
     assert rig.done("verify", "other") == b"1 objects, 102: all sound\n"
+    whole = rig("verify", "--json")
+    assert (whole.returncode, whole.stderr) == (5, b"")
+    said = json.loads(whole.stdout)
+    assert said["damaged"] >= 2  # of a long value each part
+    assert (said["incomplete"], said["misplaced"], said["unowned"], said["wrong_figures"]) == (0, 0, 0, 0)
+    assert rig("verify").stdout.endswith(b": %d damaged rows\n" % said["damaged"])
     rig.done("del", "long 3")
-    result = rig("verify")
+    result = rig("verify", "-n", "default")
     assert result.returncode == 5 and b"304 objects" not in result.stdout and b"1 damaged rows" in result.stdout
 
 
@@ -95,5 +106,82 @@ def test_a_rate_or_a_namespace_that_is_none_is_refused(rig):
     rig.done("put", "long", input=b"x" * (20 << 20))
     for wrong in ("0", "1", "63K", "10m", "-1", "1e9", "99999999999999999999T"):
         assert rig("verify", "--rate", wrong).returncode == 2
-    assert rig.done("verify", "--rate", "2G").startswith(b"1 objects, 20M")
+    assert rig.done("verify", "default", "--rate", "2G").startswith(b"1 objects, 20M")
+    assert b" rows, 20M: all sound" in rig.done("verify", "--rate", "2G")
     assert rig("verify", "x", "-n", "x").returncode == 2
+
+
+def verify_as(daemon, uid, *arguments):
+    """brine verify, as this user."""
+    return subprocess.run([BRINE, "--socket", daemon.socket, "verify", *arguments], user=uid, group=uid, extra_groups=[],
+                          env={"HOME": "/nonexistent"}, capture_output=True, timeout=HUNG, text=True)
+
+
+@strangers.needs_uids
+def test_the_whole_store_is_for_administrators_and_others_have_their_own_verified(folder):
+    daemon = strangers.Daemon(folder, "").start()
+    try:
+        for uid in (61001, 61002):
+            with daemon.as_uid(uid) as client:
+                client.put(b"small", b"a small value of uid %d" % uid, namespace="web")
+                client.put(b"long", b"a long value of uid %d;" % uid * 10000, namespace="other")
+        assert daemon.as_uid(61001).call(VERIFY).error == FORBIDDEN
+        assert verify_as(daemon, 61001).stdout.startswith("2 objects, ")
+        assert verify_as(daemon, 0).stdout.startswith("the whole store, ")
+        daemon.stop()
+        change(daemon, b"a small value of uid 61002")
+        change(daemon, b"a long value of uid 61002;a long value of uid 61002;")
+        daemon.start()
+        sound = verify_as(daemon, 61001)
+        assert sound.returncode == 0 and sound.stdout.startswith("2 objects, "), sound
+        theirs = verify_as(daemon, 61002)
+        assert theirs.returncode == 5 and "damaged: long" in theirs.stderr
+        assert theirs.stdout.endswith(": 1 damaged values, 1 damaged rows whose keys cannot be read\n"), theirs
+        whole = verify_as(daemon, 0)
+        assert (whole.returncode, whole.stderr) == (5, "") and whole.stdout.endswith(" damaged rows\n"), whole
+    finally:
+        daemon.stop()
+
+
+def namespace_rows(stored, name):
+    """Where the figures of this namespace stand in the file, whose rows end with the name."""
+    row = bytes([0, 0, 0, 0]) + struct.pack("<I", os.getuid())
+    at = stored.find(row)
+    while at >= 0:
+        if stored[at + 40:at + 40 + len(name)] == name:
+            yield at + 8
+        at = stored.find(row, at + 1)
+
+
+def test_verify_finds_a_namespace_that_is_recorded_to_hold_something_else(rig):
+    with harness.Client(rig.socket) as client:
+        for number in range(10):
+            client.put(b"key %d" % number, b"value", namespace="counted-wrongly")
+    rig.daemon.stop()
+    path = rig.daemon.data / "v1/data.mdb"
+    stored = bytearray(path.read_bytes())
+    places = list(namespace_rows(stored, b"counted-wrongly"))
+    assert places
+    for at in places:
+        stored[at:at + 8] = struct.pack("<Q", 11)
+    path.write_bytes(stored)
+    rig.daemon.start()
+    result = rig("verify")
+    assert result.returncode == 5 and result.stdout.endswith(b": 1 wrong figures of namespaces\n"), result
+    assert f"{os.getuid()}:counted-wrongly: 11 of objects are recorded, 10 are there".encode() in result.stderr
+
+
+def test_a_verification_that_is_broken_off_leaves_a_daemon_that_serves(rig):
+    rig.done("put", "long", input=b"x" * (20 << 20))
+    running = subprocess.Popen([BRINE, "verify", "--rate", "64K"], env=rig.env, stdout=subprocess.PIPE)
+    try:
+        limit = time.monotonic() + HUNG
+        with harness.Client(rig.socket) as client:
+            while b"\trequests_verify\t" not in client.call(STATS).body:
+                assert time.monotonic() < limit
+        running.send_signal(signal.SIGINT)
+        assert running.wait(HUNG) == -signal.SIGINT and running.stdout.read() == b""
+    finally:
+        running.kill()
+        running.communicate()
+    assert rig.done("verify").endswith(b": all sound\n")
