@@ -116,6 +116,7 @@ a_put_or_get_is_a_miss_and_a_version_or_a_hit_and_a_value(void **state)
 				assert_int_equal(got.message.writer_uid, 1000);
 				assert_int_equal(got.body_len, 5);
 				assert_memory_equal(got.body, "first", 5);
+				free(got.body);
 				continue;
 			}
 			assert_int_equal(got.message.status, STATUS_MISS);
