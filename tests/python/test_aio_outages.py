@@ -48,13 +48,18 @@ def test_without_a_daemon_gets_are_misses_with_one_warning_and_changes_raise(fol
             async for _ in cache:
                 pass
         raising = brine.aio.Cache(socket=folder / "none.sock", on_error="raise")
-        for call in (raising.get("key"), raising.set("key", 1), raising.get_many(["key"])):
+        for call in (raising.get("key"), raising.set("key", 1), raising.get_many(["key"]), raising.contains("key"),
+                     raising.touch("key", 1), raising.set_many({"a": 1}), raising.get_or_set("key", pytest.fail),
+                     raising.memoize(never)(), raising.memoize(validate=pytest.fail)(never)()):
             with pytest.raises(brine.Unavailable, match="none.sock"):
                 await call
-        assert await raising.get_or_set("key", lambda: 6) == 6
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", brine.BrineWarning)
         run(work())
+
+
+async def never():
+    pytest.fail("it is not to be computed")
 
 
 def test_while_it_is_away_no_call_looks_for_it_for_a_second_and_then_one_does(played, monkeypatch):

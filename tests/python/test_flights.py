@@ -600,9 +600,8 @@ def test_a_key_that_is_none_is_told(cache):
         cache.get_or_set(["list"], pytest.fail)
 
 
-@pytest.mark.parametrize("on_error", ["miss", "raise"])
-def test_without_a_daemon_everybody_computes(folder, on_error):
-    cache = brine.Cache(socket=folder / "nobody.sock", on_error=on_error)
+def test_without_a_daemon_everybody_computes(folder):
+    cache = brine.Cache(socket=folder / "nobody.sock")
     with pytest.warns(brine.BrineWarning):
         assert cache.get_or_set("key", lambda: [1]) == [1]
 

@@ -315,12 +315,11 @@ def test_cache_info_counts_hits_misses_and_what_was_not_kept(cache):
 
 
 def test_without_a_daemon_every_call_is_a_miss_that_was_not_kept(folder):
-    for on_error in ("miss", "raise"):
-        function = brine.Cache(socket=folder / "nobody.sock", on_error=on_error).memoize(helper)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            assert function(1) == function(1) == 2
-        assert function.cache_info() == (0, 2, 2)
+    function = brine.Cache(socket=folder / "nobody.sock").memoize(helper)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert function(1) == function(1) == 2
+    assert function.cache_info() == (0, 2, 2)
 
 
 def test_check_says_whether_a_call_is_stored(cache):

@@ -8,6 +8,7 @@ import warnings
 import brine
 import pytest
 from crew import until
+from harness import DEADLINE
 
 TIMEOUT = 0.05  # of silence, where the silence is what the test is about
 
@@ -102,16 +103,30 @@ def test_an_outage_raises_where_a_miss_would_be_a_wrong_answer(away):
 
 
 @pytest.mark.parametrize("away", WAYS, indirect=True)
-def test_with_on_error_raise_an_outage_raises_everywhere_but_where_something_is_computed(away):
+def test_with_on_error_raise_an_outage_raises_everywhere(away):
     cache = brine.Cache(socket=away, timeout=TIMEOUT, on_error="raise")
     for name, call in MISSES.items():
-        if name in ("get_or_set", "memoize"):
-            with pytest.warns(brine.BrineWarning, match="computed but not kept"):
-                assert call(cache)
-        else:
-            with pytest.raises(brine.Unavailable):
-                call(cache)
-                raise AssertionError(name)
+        with pytest.raises(brine.Unavailable):
+            call(cache)
+            raise AssertionError(name)
+
+
+def test_with_on_error_raise_a_daemon_that_goes_while_something_is_computed_raises(played):
+    cache = brine.Cache(socket=played.path, timeout=TIMEOUT, on_error="raise")
+
+    def compute(daemon):
+        daemon.close()
+        return 1
+
+    with pytest.raises(brine.Unavailable):
+        cache.memoize(ignore=["daemon"])(compute)(played)
+    assert not played.objects
+
+
+def test_with_on_error_raise_a_result_that_cannot_be_kept_is_returned(daemon):
+    cache = brine.Cache(socket=daemon.socket, timeout=DEADLINE, on_error="raise")
+    with pytest.warns(brine.BrineWarning, match="computed but not kept"):
+        assert callable(cache.get_or_set("key", lambda: lambda: 1))
 
 
 @pytest.mark.parametrize("number, name", [(34, "TOO_LARGE"), (37, "FORBIDDEN"), (41, "NOT_ADMITTED"), (38, "TOO_MANY")])

@@ -42,7 +42,7 @@ async def compute(cache: Cache, turn: Turn, terms: Terms, unkept: Callable[[Base
                   function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
                   options: Options | None = None) -> Any:
     """Returns what function returns, or what awaiting that gives; or raises what either raises. unkept: told when the
-    result is not kept, and why if nobody else was told. options: of a memoized function."""
+    result is not kept, and why if nobody else was told; what it raises is raised. options: of a memoized function."""
     link, last = cache._link(), None
     link.hold(turn)
     try:
@@ -89,12 +89,12 @@ async def get_or_set(cache: Cache, key: Key, factory: Callable[[], Any], given: 
     try:
         answer = await take_turn(cache, key, terms, stale=terms.stale_ms > 0)
     except BrineError as error:
-        told_of(factory)(error)
+        told_of(cache, factory)(error)
         value = factory()
         return await value if isawaitable(value) else value
     if type(answer) is not Turn:
         return answer
-    return await compute(cache, answer, terms, told_of(factory), factory, (), {})
+    return await compute(cache, answer, terms, told_of(cache, factory), factory, (), {})
 
 
 # ---- memoize
@@ -145,7 +145,7 @@ async def _ask_valid(cache: Cache, memo: Memo, key: EncodedKey, args: tuple[Any,
 
 
 def memoized(cache: Cache, function: Any, options: Options) -> Any:
-    memo = Memo(function, options, asynchronous=True)
+    memo = Memo(cache, function, options, asynchronous=True)
     make_key, valid, terms = memo.calls.key, options.validate, options.terms
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:

@@ -48,8 +48,8 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
         with another codec is a miss.
     trust: users, by name or uid, whose pickles are loaded as this user's own are. Loading a pickle runs what its
         writer wants, so what anybody else wrote, root included, is a miss, with a warning.
-    on_error: "miss": while the daemon is away, gets are misses and sets do nothing, with one warning;
-        "raise": they raise Unavailable. What the daemon refuses raises Refused in both.
+    on_error: "miss": while the daemon is away, gets are misses, sets do nothing and everybody computes, with one
+        warning; "raise": all of them raise Unavailable, get_or_set and memoized calls too. What the daemon refuses raises Refused in both.
 
     Keys are str, bytes, int, float, bool, None and tuples of these; 1, 1.0, True and "1" are four keys.
     May be used by many threads, after a fork, and pickled (it opens anew where it
@@ -157,6 +157,8 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
         If it raises, or its process ends, the next one computes. This always returns what is stored or
         what factory returned, or raises what factory raised: without a daemon everybody computes, and a result
         that cannot be kept (it cannot be pickled, is too large) is returned, with one warning for each factory.
+        Only with on_error="raise" it raises Unavailable where the daemon is away, before computing or, if it went
+        meanwhile, after.
 
         ttl: as in set. stale: so long after its ttl an old value is still returned at once, to callers that
             pass stale too, while one of them computes a new one before it returns.
@@ -206,7 +208,7 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
         is an argument like the others. An exception is not stored.
 
         Of callers that miss at the same time, in whatever process and thread, one computes and the others
-        wait for it: stale, wait and lease are those of get_or_set, which says more.
+        wait for it: stale, wait and lease are those of get_or_set, which says more, also of what happens without a daemon.
 
         tags: names, or a function of the call's arguments that returns them; see invalidate.
         ignore: names of parameters that make no difference, such as ["verbose"].

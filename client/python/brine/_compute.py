@@ -12,11 +12,12 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from ._brine import Turn, encode_tags
-from ._errors import BrineError, warn_once
+from ._errors import BrineError, Unavailable, warn_once
 from ._ttl import TTL, ttl_ms
 
 if TYPE_CHECKING:
     from ._cache import Cache
+    from ._handle import Handle
     from ._keys import Key
     from ._memo import Options
 
@@ -51,7 +52,7 @@ def wait_ms(wait: TTL) -> int:
 def compute(turn: Turn, terms: Terms, unkept: Callable[[BaseException | None], None], function: Callable[..., Any],
             args: tuple[Any, ...], kwargs: dict[str, Any], options: Options | None = None) -> Any:
     """Returns what function returns, or raises what it raises. unkept: told when the result is not kept, and why if
-    nobody else was told. options: of a memoized function."""
+    nobody else was told; what it raises is raised. options: of a memoized function."""
     try:
         tags = terms.tags if options is None else options.tags_of(args, kwargs)
         outer = current.set(turn)
@@ -75,19 +76,22 @@ def compute(turn: Turn, terms: Terms, unkept: Callable[[BaseException | None], N
         raise
 
 
-def not_kept(about: object, name: str) -> Callable[[BaseException | None], None]:
-    """A function that warns, once, that results are not kept, and why."""
+def not_kept(cache: Handle, about: object, name: str) -> Callable[[BaseException | None], None]:
+    """A function that warns, once, that results are not kept, and why; or raises it, if it is an outage and cache raises
+    those."""
     def told(error: BaseException | None) -> None:
+        if isinstance(error, Unavailable) and cache.on_error == "raise":
+            raise error
         if error is not None:
             warn_once(("not kept", about), f"results of {name} are computed but not kept: {error}")
     return told
 
 
-def told_of(factory: Callable[[], Any]) -> Callable[[BaseException | None], None]:
+def told_of(cache: Handle, factory: Callable[[], Any]) -> Callable[[BaseException | None], None]:
     # The code, because each call may come with a lambda of its own.
     code = getattr(factory, "__code__", None)
     name = getattr(factory, "__qualname__", type(factory).__qualname__)
-    return not_kept(code or (getattr(factory, "__module__", None), name), name)
+    return not_kept(cache, code or (getattr(factory, "__module__", None), name), name)
 
 
 _UNTOLD = (..., None, None, (), None)
@@ -105,11 +109,11 @@ def get_or_set(cache: Cache, key: Key, factory: Callable[[], Any], given: tuple[
     try:
         answer = cache._turn(key, current.get(), terms.wait_ms, terms.lease_ms, terms.stale_ms > 0)
     except BrineError as error:
-        told_of(factory)(error)
+        told_of(cache, factory)(error)
         return factory()
     if type(answer) is not Turn:
         return answer
-    return compute(answer, terms, told_of(factory), factory, (), {})
+    return compute(answer, terms, told_of(cache, factory), factory, (), {})
 
 
 # ---- who belongs to a computation

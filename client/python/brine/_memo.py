@@ -11,6 +11,7 @@ from ._brine import encode_tags
 from ._calls import Calls
 from ._code import inner_function
 from ._compute import Terms, not_kept
+from ._handle import Handle
 
 
 class CacheInfo(NamedTuple):
@@ -84,7 +85,7 @@ def check_function(function: Any, asynchronous: bool) -> None:
 class Memo:
     """One memoized function: what a wrapper, sync or async, asks, and what it has counted."""
 
-    def __init__(self, function: Callable[..., Any], options: Options, *, asynchronous: bool = False) -> None:
+    def __init__(self, cache: Handle, function: Callable[..., Any], options: Options, *, asynchronous: bool = False) -> None:
         """TypeError: it cannot be memoized."""
         check_function(function, asynchronous)
         self.function, self.options = function, options
@@ -92,10 +93,10 @@ class Memo:
         self.key = self.calls.key
         self.hits = self.misses = self.unkept = 0
         inner = inner_function(function)
-        self._told = not_kept(self.calls.prefix, inner.__qualname__ if inner else "")
+        self._told = not_kept(cache, self.calls.prefix, inner.__qualname__ if inner else "")
 
     def not_kept(self, error: BaseException | None = None) -> None:
-        """Counts a result that was not stored. error: why, where nobody was told."""
+        """Counts a result that was not stored. error: why, where nobody was told; it may be raised."""
         self.unkept += 1
         if error is not None:
             self._told(error)

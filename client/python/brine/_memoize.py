@@ -69,7 +69,7 @@ def _forget_all(cache: Cache, memo: Memo) -> int:
 
 
 def memoized(cache: Cache, function: Any, options: Options) -> Any:
-    memo = Memo(function, options)
+    memo = Memo(cache, function, options)
     make_key, valid, terms = memo.calls.key, options.validate, options.terms
     ask, wait_ms, lease_ms, stale = cache._turn, terms.wait_ms, terms.lease_ms, terms.stale_ms > 0
 
