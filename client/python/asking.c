@@ -2,6 +2,7 @@
  * Requests, for a Wire to carry. Owns, as Client does, what the arguments of a Cache came to. */
 #include <string.h>
 
+#include "client/python/arguments.h"
 #include "client/python/request.h"
 #include "client/python/state.h"
 #include "client/python/turn.h"
@@ -47,7 +48,7 @@ ask_get(PyObject *object, PyObject *const *args, Py_ssize_t count)
 	if (!request)
 		return NULL;
 	if (client_ms(self, args[1], "max_age", &request->asked.max_age_ms) < 0 ||
-	    client_stale(args[2], &request->asked.stale_ok) < 0)
+	    argument_truth(args[2], "stale", &request->asked.stale_ok) < 0)
 		return end(request, -1);
 	return end(request, 0);
 }
@@ -120,14 +121,10 @@ find_storing(PyObject *name)
 static int
 take_condition(struct request *request, const struct storing *how, PyObject *version)
 {
-	uint64_t number = PyLong_AsUnsignedLongLong(version);
-
-	if (PyErr_Occurred())
-		return -1;
 	request->asked.condition = how->condition;
 	request->asked.or_get = how->or_get;
-	*(how->or_get ? &request->asked.not_version : &request->asked.version) = number;
-	return 0;
+	return argument_version(version, how->or_get ? &request->asked.not_version
+						     : &request->asked.version);
 }
 
 /* Keeps what the terms came to. */
@@ -166,13 +163,11 @@ ask_put(PyObject *object, PyObject *const *args, Py_ssize_t count)
 static int
 fill_incr(struct request *request, PyObject *const *args)
 {
-	int create = PyObject_IsTrue(args[4]);
+	uint8_t create;
 
-	request->asked.delta = PyLong_AsLongLong(args[1]);
-	if (PyErr_Occurred())
-		return -1;
-	request->asked.initial = PyLong_AsLongLong(args[2]);
-	if (create < 0 || PyErr_Occurred())
+	if (argument_int(args[1], "by", &request->asked.delta) < 0 ||
+	    argument_int(args[2], "initial", &request->asked.initial) < 0 ||
+	    argument_truth(args[4], "create", &create) < 0)
 		return -1;
 	request->asked.condition = create ? BRINE_ALWAYS : BRINE_IF_PRESENT;
 	return client_ttl(request->client, args[3], &request->asked.ttl_ms);

@@ -39,13 +39,6 @@ incr_one(struct client *self, PyObject *object, int64_t delta,
 	return result < 0 ? client_count_nothing(options->initial, delta, ret_value) : 0;
 }
 
-static int
-read_i64(PyObject *object, int64_t otherwise, int64_t *ret_value)
-{
-	*ret_value = object ? PyLong_AsLongLong(object) : otherwise;
-	return PyErr_Occurred() ? -1 : 0;
-}
-
 PyObject *
 client_incr(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
@@ -55,18 +48,18 @@ client_incr(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject 
 	struct brine_incr_options options = { 0 };
 	struct client *self = client_of(object);
 	PyObject *given[PARAMETERS_MAX];
-	int64_t delta, value;
-	int create;
+	int64_t delta = 1, value;
+	uint8_t create = 1;
 
 	if (client_ready(self) < 0 ||
 	    arguments(&signature, args, count, names, given) < 0 ||
-	    read_i64(given[1], 1, &delta) < 0 ||
-	    read_i64(given[2], 0, &options.initial) < 0 ||
-	    client_ttl(self, given[3], &options.ttl_ms) < 0)
+	    argument_int(given[1], "by", &delta) < 0 ||
+	    argument_int(given[2], "initial", &options.initial) < 0 ||
+	    client_ttl(self, given[3], &options.ttl_ms) < 0 ||
+	    argument_truth(given[4], "create", &create) < 0)
 		return NULL;
-	create = given[4] ? PyObject_IsTrue(given[4]) : 1;
 	options.only_if_present = !create;
-	if (create < 0 || incr_one(self, given[0], delta, &options, &value) < 0)
+	if (incr_one(self, given[0], delta, &options, &value) < 0)
 		return NULL;
 	return PyLong_FromLongLong(value);
 }

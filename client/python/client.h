@@ -69,7 +69,6 @@ PyObject *client_pop(PyObject *self, PyObject *const *args, Py_ssize_t count,
 PyObject *client_entry(PyObject *self, PyObject *args);
 int client_contains(PyObject *self, PyObject *key);
 PyObject *client_item(PyObject *self, PyObject *key);
-int client_stale(PyObject *given, uint8_t *ret_stale_ok); /* a truth; NULL: not */
 /* What _entry() returns. */
 PyObject *client_entry_tuple(PyObject *value, const struct brine_meta *meta);
 

@@ -49,17 +49,6 @@ value_or(int found, PyObject *value, PyObject *otherwise)
 	return value;
 }
 
-int
-client_stale(PyObject *given, uint8_t *ret_stale_ok)
-{
-	int accept = given ? PyObject_IsTrue(given) : 0;
-
-	if (accept < 0)
-		return -1;
-	*ret_stale_ok = (uint8_t)accept;
-	return 0;
-}
-
 PyObject *
 client_get(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
@@ -74,7 +63,7 @@ client_get(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *
 	if (client_ready(self) < 0 ||
 	    arguments(&signature, args, count, names, given) < 0 ||
 	    client_ms(self, given[2], "max_age", &reading.options.max_age_ms) < 0 ||
-	    client_stale(given[3], &reading.options.stale_ok) < 0)
+	    argument_truth(given[3], "stale", &reading.options.stale_ok) < 0)
 		return NULL;
 	reading.key = given[0];
 	found = get_one(self, &reading, &value);
@@ -98,13 +87,13 @@ client_entry(PyObject *object, PyObject *args)
 	struct client *self = client_of(object);
 	struct brine_meta meta = { 0 };
 	struct reading reading = { .meta = &meta };
-	PyObject *value, *entry;
-	int stale_ok, found;
+	PyObject *value, *entry, *stale;
+	int found;
 
 	if (client_ready(self) < 0 ||
-	    !PyArg_ParseTuple(args, "Op:_entry", &reading.key, &stale_ok))
+	    !PyArg_ParseTuple(args, "OO:_entry", &reading.key, &stale) ||
+	    argument_truth(stale, "stale", &reading.options.stale_ok) < 0)
 		return NULL;
-	reading.options.stale_ok = stale_ok != 0;
 	found = get_one(self, &reading, &value);
 	if (found <= 0)
 		return value_or(found, NULL, NULL);

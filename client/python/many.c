@@ -115,16 +115,6 @@ run_failed(struct client *self, struct run *run, size_t i, const char *doing)
 	return client_failed_one(self, result, brine_error_text(result), doing);
 }
 
-/* A new list. A text is no list of keys: its letters are hardly meant. */
-static PyObject *
-keys_listed(PyObject *keys)
-{
-	if (PyUnicode_Check(keys) || PyBytes_Check(keys))
-		return PyErr_Format(PyExc_TypeError,
-				    "keys=%.80R: a list of keys, not one", keys);
-	return PySequence_List(keys);
-}
-
 /* ---- get_many */
 
 static int
@@ -193,9 +183,9 @@ client_get_many(PyObject *object, PyObject *const *args, Py_ssize_t count,
 	if (client_ready(self) < 0 ||
 	    arguments(&signature, args, count, names, given) < 0 ||
 	    client_ms(self, given[1], "max_age", &options.max_age_ms) < 0 ||
-	    client_stale(given[2], &options.stale_ok) < 0)
+	    argument_truth(given[2], "stale", &options.stale_ok) < 0)
 		return NULL;
-	list = keys_listed(given[0]);
+	list = argument_list(given[0], "keys", "a list of keys");
 	found = list ? PyDict_New() : NULL;
 	run = found ? run_new() : NULL;
 	if (!run || get_all(self, run, list, &options, found) < 0)
@@ -355,7 +345,7 @@ client_delete_many(PyObject *object, PyObject *keys)
 
 	if (client_ready(self) < 0)
 		return NULL;
-	list = keys_listed(keys);
+	list = argument_list(keys, "keys", "a list of keys");
 	if (list)
 		run = run_new();
 	if (run)

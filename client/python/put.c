@@ -20,6 +20,12 @@ read_cost(PyObject *given, uint64_t *ret_cost_us)
 {
 	double seconds = given && given != Py_None ? PyFloat_AsDouble(given) : 0;
 
+	if (seconds == -1 && PyErr_Occurred() &&
+	    PyErr_ExceptionMatches(PyExc_TypeError)) {
+		PyErr_Clear();
+		return argument_refuse(PyExc_TypeError, "cost", given,
+				       "the seconds that it took to compute the value");
+	}
 	if (seconds == -1 && PyErr_Occurred())
 		return -1;
 	if (!(seconds >= 0 && seconds <= COST_MAX)) {
@@ -149,8 +155,7 @@ client_cas(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *
 	    arguments(&signature, args, count, names, given) < 0 ||
 	    read_terms(self, given + 3, &writing) < 0)
 		return NULL;
-	writing.options.version = PyLong_AsUnsignedLongLong(given[2]);
-	if (PyErr_Occurred())
+	if (argument_version(given[2], &writing.options.version) < 0)
 		return NULL;
 	writing.key = given[0];
 	writing.value = given[1];

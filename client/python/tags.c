@@ -1,4 +1,5 @@
 /* tags.c - tags as Python gives them. Owns nothing. */
+#include "client/python/arguments.h"
 #include "client/python/client.h"
 
 /* 0 or -1. */
@@ -9,7 +10,7 @@ add_tag(PyObject *tag, unsigned char *tags, size_t *len)
 	Py_ssize_t size;
 
 	if (!PyUnicode_Check(tag)) {
-		PyErr_Format(PyExc_TypeError, "a tag is a str, not %R", tag);
+		PyErr_Format(PyExc_TypeError, "tags: a tag is a str, not %.80R", tag);
 		return -1;
 	}
 	text = PyUnicode_AsUTF8AndSize(tag, &size);
@@ -18,7 +19,7 @@ add_tag(PyObject *tag, unsigned char *tags, size_t *len)
 	if (brine_tags_add(tags, len, text, (size_t)size) == BRINE_DONE)
 		return 0;
 	PyErr_Format(PyExc_ValueError,
-		     "tag %.80R: an object has at most 16 tags, of 1 to 255 bytes each",
+		     "tags: %.80R: an object has at most 16 tags, of 1 to 255 bytes each",
 		     tag);
 	return -1;
 }
@@ -30,11 +31,7 @@ tags_encode(PyObject *given, unsigned char tags[BRINE_TAGS_SIZE], size_t *ret_le
 	Py_ssize_t count, i = 0;
 	size_t len = 0;
 
-	if (PyUnicode_Check(given)) {
-		PyErr_Format(PyExc_TypeError, "tags=%R: a list of tags, not one", given);
-		return -1;
-	}
-	items = PySequence_List(given);
+	items = argument_list(given, "tags", "a list of tags");
 	if (!items)
 		return -1;
 	count = PyList_Size(items);

@@ -85,7 +85,7 @@ async def _is_kept(cache: Cache, request: Request | None) -> bool:
 
 async def get_or_set(cache: Cache, key: Key, factory: Callable[[], Any], given: tuple[Any, ...]) -> Any:
     """given: as Terms takes them."""
-    terms = terms_of(given)
+    terms = terms_of(given, factory)
     try:
         answer = await take_turn(cache, key, terms, stale=terms.stale_ms > 0)
     except BrineError as error:

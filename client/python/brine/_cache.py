@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar, overl
 from . import _brine
 from ._codecs import CodecName
 from ._entry import Entry, entry_of
-from ._handle import Handle
+from ._handle import Handle, negative, one_mapping
 from ._keys import EncodedKey, Key, decode_key, encode_prefix
 from ._miss import MISS
 from ._ttl import TTL
@@ -95,13 +95,13 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
 
         None: nothing is, or nothing that can be loaded. With stale, an expired one inside its stale window too.
         """
-        raw = self._entry(key, bool(stale))
+        raw = self._entry(key, stale)
         return None if raw is None else entry_of(raw)
 
     def decr(self, key: Key, by: int = 1, *, initial: int = 0,
              ttl: TTL | types.EllipsisType | None = ..., create: bool = True) -> int:
         """incr, the other way."""
-        return self.incr(key, -by, initial=initial, ttl=ttl, create=create)
+        return self.incr(key, negative(by), initial=initial, ttl=ttl, create=create)
 
     def invalidate(self, *tags: str) -> None:
         """Removes everything in this namespace that was stored with one of the tags, durably, at once, however
@@ -143,9 +143,9 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
 
     def update(self, *others: Any, **named: Any) -> None:
         """Stores what the mapping, or the pairs, and the named arguments hold, as set_many does."""
-        if others:
-            (other,) = others
-            self.set_many(other if hasattr(other, "items") else Pairs(other))
+        other = one_mapping(others)
+        if other is not None:
+            self.set_many(other)
         if named:
             self.set_many(named)
 
@@ -252,13 +252,3 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
 
     def __repr__(self) -> str:
         return f"<brine.Cache {self.namespace!r}>"
-
-
-class Pairs:
-    """Pairs, as set_many takes them, of keys that a dict need not tell apart."""
-
-    def __init__(self, pairs: Iterable[tuple[Any, Any]]) -> None:
-        self.pairs = pairs
-
-    def items(self) -> list[tuple[Any, Any]]:
-        return [(key, value) for key, value in self.pairs]

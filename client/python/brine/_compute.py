@@ -98,14 +98,16 @@ _UNTOLD = (..., None, None, (), None)
 _PLAIN = Terms(*_UNTOLD)
 
 
-def terms_of(given: tuple[Any, ...]) -> Terms:
-    """given: as Terms takes them."""
+def terms_of(given: tuple[Any, ...], factory: object) -> Terms:
+    """Of get_or_set. given: as Terms takes them."""
+    if not callable(factory):
+        raise TypeError(f"factory={factory!r:.80}: a function that computes the value, not {type(factory).__qualname__}")
     return _PLAIN if given == _UNTOLD else Terms(*given)
 
 
 def get_or_set(cache: Cache, key: Key, factory: Callable[[], Any], given: tuple[Any, ...]) -> Any:
     """given: as Terms takes them."""
-    terms = terms_of(given)
+    terms = terms_of(given, factory)
     try:
         answer = cache._turn(key, current.get(), terms.wait_ms, terms.lease_ms, terms.stale_ms > 0)
     except BrineError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -55,12 +56,11 @@ class Handle:
         if namespace is None:
             namespace = os.environ.get("BRINE_NAMESPACE") or "default"
         _check_namespace(namespace)
-        if socket is None:
-            socket = os.environ.get("BRINE_SOCKET") or None
+        path = os.environ.get("BRINE_SOCKET") or None if socket is None else _path(socket)
         self.namespace, self.on_error, self.codec = namespace, on_error, codec
         return {
             "namespace": namespace,
-            "socket": None if socket is None else os.path.abspath(socket),
+            "socket": None if path is None else os.path.abspath(path),
             "daemon": None,
             "timeout_ms": _timeout_ms(timeout),
             "ttl_ms": None if ttl is None else ttl_ms(ttl),
@@ -170,6 +170,45 @@ def _check_namespace(name: object) -> None:
     if "/" not in name and (bare or not 1 <= len(name) <= 64 or name[0] in ".-"):
         raise _NoNamespace(f'namespace={_short(name)}: a namespace is named by 1 to 64 of A-Z, a-z, 0-9, "_", "." and "-", '
                            'the first of them a letter, a digit or "_"', 36, "BAD_NAMESPACE")
+
+
+def _path(socket: object) -> str:
+    if not isinstance(socket, (str, bytes, os.PathLike)):
+        raise TypeError(f"socket={socket!r:.80}: the path of a daemon's socket, not {type(socket).__qualname__}")
+    path = os.fsdecode(socket)
+    if not path or "\0" in path:
+        raise ValueError(f"socket={socket!r:.80}: the path of a daemon's socket")
+    return path
+
+
+def negative(by: Any) -> int:
+    """What decr gives to incr."""
+    try:
+        return -operator.index(by)
+    except TypeError:
+        raise TypeError(f"by={by!r:.80}: an int, not {type(by).__qualname__}") from None
+
+
+def one_mapping(others: tuple[Any, ...]) -> Any:
+    """What update() was given without a name, with items(), or None."""
+    if len(others) > 1:
+        raise TypeError(f"update() takes one mapping, or one list of pairs, and names; not {len(others)} of them")
+    if not others or hasattr(others[0], "items"):
+        return others[0] if others else None
+    try:
+        return Pairs([(key, value) for key, value in others[0]])
+    except (TypeError, ValueError):
+        raise TypeError(f"update() takes a mapping, or a list of pairs, not {others[0]!r:.80}") from None
+
+
+class Pairs:
+    """Pairs, as set_many takes them, of keys that a dict need not tell apart."""
+
+    def __init__(self, pairs: list[tuple[Any, Any]]) -> None:
+        self.pairs = pairs
+
+    def items(self) -> list[tuple[Any, Any]]:
+        return self.pairs
 
 
 def _timeout_ms(timeout: float | None) -> int:

@@ -111,14 +111,14 @@ def decode_key(encoded: bytes) -> Key:
 def encode_prefix(prefix: str | bytes | tuple[Key, ...], whole: bool = True) -> bytes:
     """How the encodings of the keys begin that begin with it. whole: may it be empty, so that every key does?"""
     if not isinstance(prefix, (str, bytes, tuple)):
-        raise TypeError(f"a prefix is a str, bytes or a tuple, not {type(prefix).__qualname__}")
+        raise TypeError(f"prefix={prefix!r:.80}: a str, bytes or a tuple, not {type(prefix).__qualname__}")
     if prefix == "":
         if not whole:
-            raise ValueError("an empty prefix is that of every key; clear() removes everything")
+            raise ValueError("prefix='': an empty one is that of every key; clear() removes everything")
         return b""
     encoded = _brine.encode_key(prefix)
     if len(encoded) > HEAD_MAX:
-        raise ValueError(f"a prefix of {len(encoded)} bytes, {HEAD_MAX} at most: of a longer key no more is kept")
+        raise ValueError(f"prefix={prefix!r:.80}: more than {HEAD_MAX} bytes, and of a longer key no more is kept")
     return encoded
 
 

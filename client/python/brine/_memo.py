@@ -41,9 +41,12 @@ class Options:
         for name, names in (("ignore", ignore), ("tags", tags)):
             if isinstance(names, str) or not (isinstance(names, Iterable) or name == "tags" and callable(names)):
                 raise TypeError(f"{name}={names!r}: a list of names, such as {name}=[{str(names)!r}]")
+        ignore = tuple(ignore)
+        if not all(isinstance(name, str) for name in ignore):
+            raise TypeError(f"ignore={list(ignore)!r:.80}: a list of names of parameters")
         if isinstance(deps, str) or not isinstance(deps, Iterable):
             raise TypeError(f"deps={deps!r}: a list of functions, of values, and of names of globals, such as deps=[{deps!r}]")
-        self.ignore = tuple(ignore)
+        self.ignore = ignore
         if key is not None and self.ignore:
             raise TypeError("key= makes the whole key: leave out what ignore= names in it")
         self.terms, self.key, self.version, self.deps = terms, key, version, tuple(deps)

@@ -14,7 +14,7 @@ _DYNAMIC: Final = range(61184, 65520)
 
 def trusted_uids(trust: Iterable[str | int]) -> tuple[int, ...]:
     """The uids, each once. Looks names up now: what an account is called later makes no difference."""
-    if isinstance(trust, (str, int)):
+    if isinstance(trust, (str, bytes)) or not isinstance(trust, Iterable):
         raise TypeError(f"trust={trust!r}: a list of users, such as trust=[{trust!r}]")
     return tuple(dict.fromkeys(_uid(user) for user in trust))
 

@@ -32,7 +32,7 @@ def ttl_ms(ttl: TTL, what: str = "ttl") -> int:
     """In milliseconds, rounded up. what: the argument's name, for errors."""
     if isinstance(ttl, bool) or not isinstance(ttl, (int, float, timedelta, str)):
         none = "None for ever" if what == "ttl" else "None"
-        raise TypeError(f"a {what} is seconds, a timedelta, a text such as \"1h30m\", or {none}, "
+        raise TypeError(f'{what}={ttl!r:.80}: seconds, a timedelta, a text such as "1h30m", or {none}, '
                         f"not {type(ttl).__qualname__}")
     if isinstance(ttl, str):
         ms = _text_ms(ttl, what)
@@ -43,7 +43,7 @@ def ttl_ms(ttl: TTL, what: str = "ttl") -> int:
     else:
         ms = math.ceil(ttl * 1000)
     if ms <= 0 and what != "ttl":
-        raise ValueError(f"{what}={ttl!r}: more than zero, or None")
+        raise ValueError(f"{what}={ttl!r}: {'zero or more' if what == 'wait' else 'more than zero'}, or None")
     if ms <= 0:
         raise ValueError(f"ttl={ttl!r}: a ttl is more than zero; delete(key) removes an object, "
                          "ttl=None keeps it for ever")

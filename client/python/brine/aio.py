@@ -24,11 +24,10 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar, overload
 
 from . import _brine
-from ._cache import Pairs
 from ._codecs import CodecName
 from ._entry import Entry, entry_of
 from ._errors import Conflict
-from ._handle import Handle
+from ._handle import Handle, negative, one_mapping
 from ._keys import EncodedKey, Key, decode_key, encode_prefix
 from ._link import UNSUPPORTED, Link
 from ._miss import MISS
@@ -57,7 +56,14 @@ def _listed(keys: Iterable[_K]) -> tuple[_K, ...]:
     """A text is no list of keys: its letters are hardly meant."""
     if isinstance(keys, (str, bytes)):
         raise TypeError(f"keys={keys!r:.80}: a list of keys, not one")
+    if not isinstance(keys, Iterable):
+        raise TypeError(f"keys={keys!r:.80}: a list of keys, not {type(keys).__qualname__}")
     return tuple(keys)
+
+
+def _kept(tags: Iterable[str]) -> Iterable[str]:
+    """For more than one request. What is no list of tags is refused where they are encoded."""
+    return tuple(tags) if isinstance(tags, Iterable) and not isinstance(tags, str) else tags
 
 
 class Cache(Handle, _brine.AsyncClient):
@@ -132,7 +138,7 @@ class Cache(Handle, _brine.AsyncClient):
                          stale: TTL | None = None, tags: Iterable[str] = (), ack: Ack | None = None,
                          cost: float | None = None) -> Any:
         """What is stored under key, or else default, which is stored: one atomic request, as brine.Cache.setdefault."""
-        terms = ttl, stale, tuple(tags), ack, cost
+        terms = ttl, stale, _kept(tags), ack, cost
         request = self._ask_put("setdefault", key, default, 0, *terms)
         for _ in range(_SETDEFAULT_MAX):
             await self._ask(request)
@@ -166,7 +172,7 @@ class Cache(Handle, _brine.AsyncClient):
     async def decr(self, key: Key, by: int = 1, *, initial: int = 0, ttl: TTL | EllipsisType | None = ...,
                    create: bool = True) -> int:
         """incr, the other way."""
-        return await self.incr(key, -by, initial=initial, ttl=ttl, create=create)
+        return await self.incr(key, negative(by), initial=initial, ttl=ttl, create=create)
 
     @overload
     async def pop(self, key: Key) -> Any: ...
@@ -212,7 +218,7 @@ class Cache(Handle, _brine.AsyncClient):
         """Stores each item of mapping, as set does, with few waits. Each is stored or not by itself."""
         if not hasattr(mapping, "items"):
             raise TypeError(f"set_many() takes a mapping, such as a dict, not {mapping!r:.80}; update() takes pairs too")
-        tags, left = tuple(tags), iter(tuple(mapping.items()))
+        tags, left = _kept(tags), iter(tuple(mapping.items()))
         while run := [self._ask_put("set", key, value, 0, ttl, stale, tags, ack, None)
                       for key, value in islice(left, _RUN_MAX)]:
             await self._ask_all(run)
@@ -221,9 +227,9 @@ class Cache(Handle, _brine.AsyncClient):
 
     async def update(self, *others: Any, **named: Any) -> None:
         """Stores what the mapping, or the pairs, and the named arguments hold, as set_many does."""
-        if others:
-            (other,) = others
-            await self.set_many(other if hasattr(other, "items") else Pairs(other))
+        other = one_mapping(others)
+        if other is not None:
+            await self.set_many(other)
         if named:
             await self.set_many(named)
 
