@@ -7,6 +7,7 @@
 #include "daemon/put.h"
 #include "daemon/showing.h"
 #include "proto/key.h"
+#include "proto/tag.h"
 
 #define SCAN_LIMIT_MAX 4096
 #define SCAN_LIMIT_DEFAULT 256
@@ -199,6 +200,7 @@ do_invalidate(struct call *call)
 	if (!call_check_namespace(call) || !call_check_tags(call) ||
 	    !call_check_ack(call))
 		return;
+	user_served(call->session->user, (unsigned)tags_count(call->message.tags) - 1);
 	CALL_ASK(call, REPLY_STATUS, cache_invalidate, call->session->all->cache,
 		 &call->target, call->message.tags, call_ack_or(call, ACK_DISK));
 }
@@ -220,6 +222,7 @@ do_scan(struct call *call)
 		call_refuse(call, ERROR_BAD_REQUEST, 0, "PREFIX or CURSOR is too long");
 		return;
 	}
+	user_served(call->session->user, USER_SCAN - 1);
 	CALL_ASK(call, REPLY_PAGE, cache_scan, call->session->all->cache, &call->target,
 		 message->prefix, message->cursor, (unsigned)limit);
 }

@@ -19,15 +19,11 @@ enum step {
 	STEP_GONE,  /* the connection is closed */
 };
 
-/* requests: what it counts for in its uid's turn. */
 static enum step
-step_result(struct conn *conn, enum dispatch_result result, const char *why,
-	    unsigned requests)
+step_result(struct conn *conn, enum dispatch_result result, const char *why)
 {
-	if (result == DISPATCH_TAKEN) {
-		user_served(conn->session->user, requests);
+	if (result == DISPATCH_TAKEN)
 		return STEP_DONE;
-	}
 	if (result == DISPATCH_NO_ROOM) {
 		conn->wait = WAIT_ROOM;
 		return STEP_WAIT;
@@ -58,7 +54,7 @@ step_frame(struct conn *conn, struct slice from, size_t *ret_used)
 	bytes += FRAME_PREAMBLE_SIZE;
 	result = dispatch_frame(conn->session, &frame, slice(bytes, frame.header_len),
 				slice(bytes + frame.header_len, frame.first.len), &why);
-	return step_result(conn, result, why, 1 + frame.header_len / USER_HEADER_BYTES);
+	return step_result(conn, result, why);
 }
 
 static enum step
@@ -79,7 +75,7 @@ step_segment(struct conn *conn, struct slice from, size_t *ret_used)
 		*ret_used = FRAME_WORD_SIZE;
 		return step_result(
 			conn, dispatch_segment(conn->session, &segment, slice(NULL, 0)),
-			"", 1);
+			"");
 	}
 	conn->need = FRAME_WORD_SIZE + segment.len;
 	if (from.len < conn->need)
@@ -88,7 +84,7 @@ step_segment(struct conn *conn, struct slice from, size_t *ret_used)
 	return step_result(conn,
 			   dispatch_segment(conn->session, &segment,
 					    slice(bytes + FRAME_WORD_SIZE, segment.len)),
-			   "", 1);
+			   "");
 }
 
 /* Has the client closed while its requests had to wait? It may have asked for something newer since, on another
@@ -128,6 +124,8 @@ process(struct conn *conn, struct slice from)
 			step = step_segment(conn, from, &used);
 		if (step != STEP_DONE)
 			break;
+		user_served(conn->session->user,
+			    1 + (unsigned)(used / USER_REQUEST_BYTES));
 		from = slice((const uint8_t *)from.data + used, from.len - used);
 		conn->need = 0; /* it was said of the unit that is done */
 	}
@@ -275,6 +273,7 @@ intake_read(struct conn *conn)
 		return;
 	}
 	conn->moved_ns = all->now_ns;
+	user_served(conn->session->user, (unsigned)received / USER_READ_BYTES);
 	kept = (size_t)received < room ? (size_t)received : room;
 	conn->input.len += kept;
 	if (kept && conn->input.len >= conn->need)

@@ -150,6 +150,7 @@ reply_body(struct session *session, uint32_t id, size_t count, uint8_t *body, si
 	struct message header = { 0 };
 
 	MESSAGE_SET(&header, COUNT, count, count);
+	user_served(session->user, (unsigned)(len / USER_REPLY_BYTES));
 	outbox_body(&session->outbox, id, &header, body, len);
 }
 
@@ -262,6 +263,8 @@ reply_answer(struct session *session, uint32_t id, enum reply_form form,
 	}
 	switch (answer->kind) {
 	case ANSWER_DONE:
+		user_served(session->user,
+			    (unsigned)(answer->value.len / USER_REPLY_BYTES));
 		reply_done(session, id, form, answer);
 		return;
 	case ANSWER_MISS:

@@ -12,11 +12,16 @@
 #define USER_BUCKETS 256
 /* Reads of one uid's sockets in one round of the loop; the rest waits for the next, behind those of others. */
 #define USER_READS_MAX 256
-/* Its requests that are carried out in one round. Each entry of a batch counts for one, so does each further part of a
- * value, and each so many bytes of a header; what looks through a table that holds everybody's counts for all of them.
- * The last may be more than is left. */
+/* Its requests that are carried out in one round, of about a microsecond each. What costs more counts for more: each entry
+ * of a batch for one, and each further part of a value, and each tag that is invalidated; and so many bytes, of what is
+ * read, carried out, or answered. What looks through a table that holds everybody's counts for all of them. The last may
+ * be more than is left. */
 #define USER_REQUESTS_MAX 1024
-#define USER_HEADER_BYTES 1024
+#define USER_READ_BYTES 4096
+#define USER_REQUEST_BYTES 1024
+#define USER_REPLY_BYTES 1024
+/* A page of a scan has memory of its own, and is read by a thread. */
+#define USER_SCAN 8
 
 struct user {
 	struct user *next; /* in its bucket */

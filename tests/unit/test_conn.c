@@ -994,6 +994,49 @@ parts_of_a_value_count_like_requests(void **state)
 	world_close(&world);
 }
 
+/* What it counts for, in the round in which it is carried out. */
+static unsigned
+count_of(struct world *world, struct peer *peer, unsigned kind,
+	 const struct message *message, size_t body_len)
+{
+	static uint8_t bytes[128 * 1024], body[100 * 1024];
+	const struct user *user = user_find(&world->sessions.users, 2000);
+	uint64_t *served = &world->sessions.counters.requests[kind], before = *served;
+	size_t len;
+
+	assert_in_range(body_len, 0, sizeof(body));
+	len = peer_frame(peer, bytes, kind, message, body_len ? FRAME_LAST : FRAME_NONE,
+			 body, body_len);
+	assert_int_equal(send(peer->fd, bytes, len, MSG_NOSIGNAL), (ssize_t)len);
+	for (unsigned rounds = 0; *served == before; rounds++) {
+		assert_true(rounds < 1000);
+		conns_turn(world->conns); /* a round begins */
+		uv_run(&world->loop, UV_RUN_NOWAIT);
+	}
+	return user->requests;
+}
+
+static void
+a_request_counts_by_its_bytes_its_tags_and_the_page_it_asks_for(void **state)
+{
+	static const uint8_t tags[] = { 1, 'a', 1, 'b', 1, 'c' };
+	struct message none = { 0 }, key = peer_key("k"), tagged = { 0 };
+	struct world world;
+	struct peer peer;
+
+	(void)state;
+	world_open(&world, NULL);
+	peer = peer_greet_as(&world, 2000);
+	MESSAGE_SET(&tagged, TAGS, tags, slice(tags, sizeof(tags)));
+	assert_int_equal(count_of(&world, &peer, COMMAND_PING, &none, 0), 1);
+	assert_int_equal(count_of(&world, &peer, COMMAND_INVALIDATE, &tagged, 0), 3);
+	assert_int_equal(count_of(&world, &peer, COMMAND_SCAN, &none, 0), USER_SCAN);
+	assert_in_range(count_of(&world, &peer, COMMAND_PUT, &key, 100 * 1024),
+			1 + 100 * 1024 / USER_REQUEST_BYTES, USER_REQUESTS_MAX);
+	peer_close(&peer);
+	world_close(&world);
+}
+
 static void
 who_asks_for_figures_or_a_flush_has_had_its_turn(void **state)
 {
@@ -1334,6 +1377,8 @@ main(void)
 			where_descriptors_are_short_the_uid_with_most_gives_and_for_nobody_beyond_its_share),
 		cmocka_unit_test(a_flood_of_small_requests_of_one_uid_waits_for_its_turn),
 		cmocka_unit_test(parts_of_a_value_count_like_requests),
+		cmocka_unit_test(
+			a_request_counts_by_its_bytes_its_tags_and_the_page_it_asks_for),
 		cmocka_unit_test(who_asks_for_figures_or_a_flush_has_had_its_turn),
 		cmocka_unit_test(
 			of_the_memory_for_half_received_requests_a_uid_leaves_others_half),
