@@ -31,6 +31,10 @@ def wait_until(true, what, seconds=DEADLINE):
     return answer
 
 
+class CannotBoot(Exception):
+    """No container comes up here. Nothing of ours is in it by then: it is this machine that cannot, and why is in the text."""
+
+
 class Machine:
     def __init__(self, folder, tree):
         self.folder = pathlib.Path(folder)
@@ -42,17 +46,40 @@ class Machine:
         self.console = self.folder / "console"
         self.process = self.leader = None
 
+    def contain(self, *options):
+        return ["systemd-nspawn", "--quiet", "--directory", str(self.root), "--register=no", "--keep-unit",
+                "--console=pipe", "--private-network", f"--bind={self.share}:/share", *options]
+
+    def probe(self):
+        """One program in a container, the least that there is: does that work?"""
+        try:
+            result = subprocess.run(self.contain("true"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, text=True, errors="replace", check=False, timeout=DEADLINE)
+        except subprocess.TimeoutExpired as expired:
+            raise CannotBoot("systemd-nspawn hangs, running `true`") from expired
+        if result.returncode:
+            raise CannotBoot(f"systemd-nspawn cannot run `true` ({result.returncode}): {result.stdout.strip()}")
+
     def boot(self):
-        command = ["systemd-nspawn", "--quiet", "--directory", str(self.root), "--boot", "--register=no", "--keep-unit",
-                   "--console=pipe", "--private-network", f"--bind={self.share}:/share"]
+        """Raises CannotBoot."""
+        self.probe()
         with open(self.console, "wb") as console:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+            self.process = subprocess.Popen(self.contain("--boot"), stdin=subprocess.DEVNULL, stdout=console,
+                                            stderr=console)
         self.leader = wait_until(self.find_leader, "no container starts")
-        wait_until(lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip()
-                   in ("running", "degraded"), "the container does not boot")
+        wait_until(self.is_up, "the container does not boot")
+
+    def check_running(self):
+        if self.process.poll() is not None:
+            said = self.console.read_text(errors="replace")
+            raise CannotBoot(f"the container ended while it booted ({self.process.returncode}):\n{said}")
+
+    def is_up(self):
+        self.check_running()
+        return self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded")
 
     def find_leader(self):
-        assert self.process.poll() is None, f"no container can run here:\n{self.console.read_text(errors='replace')}"
+        self.check_running()
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         names = [pathlib.Path(f"/proc/{child}/comm").read_text().strip() for child in children]
         return int(children[0]) if names == ["systemd"] else None

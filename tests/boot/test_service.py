@@ -4,6 +4,7 @@ The tests depend on each other, in their order.
 """
 
 import json
+import pathlib
 import re
 
 import pytest
@@ -22,6 +23,17 @@ CALLS_MIN = 5
 KILLS = 5
 # Of load.py.
 CHANGING_THREADS = 8
+
+
+GUIDE = pathlib.Path(__file__).resolve().parents[2] / "docs/operations.md"
+OTHER_MACHINE = "0123456789abcdef0123456789abcdef"
+
+
+def guide(beginning):
+    """What the guide tells root to enter, in the part that begins so."""
+    part = GUIDE.read_text().split(f"**{beginning}**")[1].split("\n**")[0]
+    return [line.removeprefix("    # ").split("  #")[0].rstrip() for line in part.splitlines()
+            if line.startswith("    # ")]
 
 
 @pytest.fixture
@@ -226,13 +238,40 @@ def test_who_computes_goes_on_through_a_restart_and_who_waits_gets_it(booted):
     assert said == "by holder\n", errors
 
 
-def test_a_cleaned_cache_is_an_empty_one(booted):
-    booted.run("systemctl", "stop", SOCKET, SERVICE)
-    booted.run("systemctl", "clean", "--what=cache", SERVICE)
+@pytest.fixture
+def another_machine(booted):
+    """As the store sees it, whose directory was brought there."""
+    here = booted.run("cat", "/etc/machine-id").stdout
+    booted.run("install", "-m", "444", "/dev/stdin", "/etc/machine-id", stdin=f"{OTHER_MACHINE}\n")
+    booted.run("systemctl", "restart", SERVICE)
+    yield
+    booted.run("install", "-m", "444", "/dev/stdin", "/etc/machine-id", stdin=here)
+
+
+def test_the_guide_s_commands_adopt_a_store_of_another_machine(booted, another_machine):
+    assert brine(booted, "get", "kept", check=False).returncode == 1
+    stop, adopt, start = guide("Everything is a miss.")
+    booted.run("sh", "-c", stop)
+    adopting = booted.start("sh", "-c", adopt)
+    said = []
+    while not said or "listening at" not in said[-1]:
+        said.append(adopting.stderr.readline())
+        assert said[-1], said
+    assert any("of another machine are adopted" in line for line in said), said
+    kill(booted, "INT", "$(cat /var/cache/brine/lock)")
+    adopting.communicate(timeout=120)
+    booted.run("sh", "-c", start)
+    assert brine(booted, "get", "kept").stdout == "here"
+
+
+def test_a_cache_that_the_guide_s_commands_clean_is_an_empty_one(booted):
+    stop, clean, start = guide("To empty it")
+    booted.run("sh", "-c", stop)
+    booted.run("sh", "-c", clean)
     assert booted.run("ls", "/var/cache", check=False).stdout.count("brine") == 0
     # Who asks meanwhile neither gets an answer nor starts a daemon of his own.
     assert booted.run("brine", "put", "kept", "--value", "alone", uid=ADA, check=False).returncode == 3
-    booted.run("systemctl", "start", SOCKET)
+    booted.run("sh", "-c", start)
     assert brine(booted, "get", "kept", check=False).returncode == 1
     brine(booted, "put", "kept", "--ack", "disk", "--value", "again")
 
