@@ -1,10 +1,13 @@
 """brine config and brine verify: what an administrator asks a daemon about itself."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -185,3 +188,51 @@ def test_a_verification_that_is_broken_off_leaves_a_daemon_that_serves(rig):
         running.kill()
         running.communicate()
     assert rig.done("verify").endswith(b": all sound\n")
+
+
+def change_at_random(socket, seed):
+    """Until the daemon is gone."""
+    chance = random.Random(seed)
+    with contextlib.suppress(OSError, harness.Closed), harness.Client(socket) as client:
+        while True:
+            what, name = chance.random(), f"space-{chance.randrange(3)}"
+            key = b"key %d" % chance.randrange(500)
+            if what < 0.8:
+                tags = {"tags": b"\x05tag-%d" % chance.randrange(9)} if what < 0.3 else {}
+                times = {"ttl": chance.randrange(1, 3000)} if what < 0.5 else {}
+                size = chance.choice((10, 100, 1500, 5000, 70_000, 300_000, 1_500_000))
+                client.put(key, bytes(size), namespace=name, **tags, **times)
+            elif what < 0.95:
+                client.call(harness.DELETE, {"key": key, "namespace": name, "ack": 1})
+            elif what < 0.99:
+                client.call(strangers.INVALIDATE, {"namespace": name, "tags": b"\x05tag-%d" % chance.randrange(9)})
+            else:
+                client.call(harness.FLUSH, {"namespace": name})
+
+
+def test_the_store_of_a_daemon_that_was_killed_is_sound_and_counts_what_it_holds():
+    """A store that is full all the while, verified also while it is written."""
+    rig = Rig("max_size=64M", patience=True)
+    try:
+        for round in range(2):
+            threads = [threading.Thread(target=change_at_random, args=(rig.socket, 10 * round + number))
+                       for number in range(3)]
+            for thread in threads:
+                thread.start()
+            puts, limit = 0, time.monotonic() + HUNG
+            try:
+                while puts < 200:
+                    beside = rig("verify", "--json", "--rate", "1G")
+                    assert (beside.returncode, beside.stderr) == (0, b""), beside
+                    with harness.Client(rig.socket) as client:
+                        puts = int(client.stats()["", "puts"])
+                    assert time.monotonic() < limit
+            finally:
+                rig.daemon.kill()
+                for thread in threads:
+                    thread.join()
+            rig.daemon.start()
+            after = json.loads(rig.done("verify", "--json"))
+            assert after["rows"] > 0 and after["not_counted"] <= 3
+    finally:
+        rig.close()
