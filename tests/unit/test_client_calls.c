@@ -734,6 +734,7 @@ a_signal_asks_the_hook_whether_to_go_on(void **state)
 static void
 switched_off_touches_no_socket(void **state)
 {
+	struct brine_place place = { .cursor_len = 0 };
 	struct brine_value *value;
 	struct brine_scan *scan;
 	struct brine_upload *upload;
@@ -748,6 +749,7 @@ switched_off_touches_no_socket(void **state)
 	assert_int_equal(put(brine, "k", "v"), BRINE_DONE);
 	assert_int_equal(brine_get(brine, "k", 1, NULL, &value), BRINE_MISS);
 	assert_int_equal(brine_ping(brine, NULL), -BRINE_ERROR_DISABLED);
+	assert_int_equal(brine_verify(brine, &place, &value), -BRINE_ERROR_DISABLED);
 	assert_int_equal(brine_scan_begin(brine, NULL, &scan), 0);
 	assert_int_equal(brine_scan_next(scan, NULL), BRINE_MISS);
 	brine_scan_end(&scan);
@@ -843,6 +845,57 @@ statistics_are_lines_of_three_words(void **state)
 	fake_stop(&fake);
 }
 
+/* Two pages, each for who asks for it; then FORBIDDEN. */
+static enum fake_does
+give_pages(struct fake *fake, const struct fake_request *request)
+{
+	const struct message last = { 0 };
+	struct message more = { 0 };
+
+	if (request->frame.kind != COMMAND_VERIFY)
+		return FAKE_ANSWERS;
+	MESSAGE_SET(&more, CURSOR, cursor, slice_text("here"));
+	switch (atomic_fetch_add(&fake->stage, 1)) {
+	case 0:
+		if (!request->message.cursor.len)
+			fake_reply(request, FRAME_REPLY, &more, "\trows\t2\n", 8);
+		break;
+	case 1:
+		if (slice_equal(request->message.cursor, slice_text("here")))
+			fake_reply(request, FRAME_REPLY, &last, "\trows\t0\n", 8);
+		break;
+	default:
+		fake_error(request, ERROR_FORBIDDEN);
+	}
+	return FAKE_DOES_NOT;
+}
+
+static void
+a_verification_goes_on_where_the_page_before_ended(void **state)
+{
+	struct brine_place place = { .cursor_len = 0 };
+	struct brine_value *page;
+	struct brine_stat stat;
+	struct fake fake;
+	struct brine *brine;
+	size_t position = 0;
+
+	(void)state;
+	fake_start(&fake, NULL, give_pages);
+	brine = open_at(fake.path, 0);
+	assert_int_equal(brine_verify(brine, &place, &page), BRINE_HIT);
+	assert_int_equal(brine_stats_next(page, &position, &stat), BRINE_HIT);
+	assert_memory_equal(stat.name, "rows", stat.name_len);
+	assert_memory_equal(stat.value, "2", stat.value_len);
+	brine_value_release(&page);
+	assert_int_equal(brine_verify(brine, &place, &page), BRINE_MISS);
+	assert_int_equal(place.cursor_len, 0);
+	brine_value_release(&page);
+	assert_int_equal(brine_verify(brine, &place, &page), -BRINE_ERROR_FORBIDDEN);
+	brine_close(&brine);
+	fake_stop(&fake);
+}
+
 int
 main(void)
 {
@@ -885,6 +938,7 @@ main(void)
 		cmocka_unit_test(an_answer_to_something_else_ends_the_connection),
 		cmocka_unit_test(a_scan_brings_every_key_page_by_page),
 		cmocka_unit_test(statistics_are_lines_of_three_words),
+		cmocka_unit_test(a_verification_goes_on_where_the_page_before_ended),
 	};
 
 	return unit_run(tests);
