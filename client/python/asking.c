@@ -304,6 +304,7 @@ ask_turn(PyObject *object, PyObject *const *args, Py_ssize_t count)
 
 static PyMethodDef methods[] = {
 	FAST("_ask_get", ask_get, "_ask_get(key, max_age, stale)"),
+	FAST("_ask_gets", ask_gets, "_ask_gets(keys, max_age, stale)"),
 	FAST("_ask_put", ask_put,
 	     "_ask_put(how, key, value, version, ttl, stale, tags, ack, cost)"),
 	FAST("_ask_incr", ask_incr, "_ask_incr(key, by, initial, ttl, create)"),

@@ -97,7 +97,7 @@ with_size(struct request *request, PyObject *message)
 				    request->value.len);
 	Py_DECREF(message);
 	if (!more)
-		PyErr_Clear(); /* tell() has its number's text */
+		PyErr_Clear(); /* request_tell() has its number's text */
 	return more;
 }
 
@@ -143,9 +143,8 @@ sent_again(const struct brine_reply *reply)
 	}
 }
 
-/* Says through _failed of the Cache what went wrong. 0 where the call goes on as after a miss, or -1. */
-static int
-tell(struct request *request)
+int
+request_tell(struct request *request)
 {
 	const char *message = NULL;
 
@@ -164,7 +163,7 @@ static int
 load(struct request *request, PyObject **ret_object)
 {
 	if (request->reply.result < 0)
-		return tell(request);
+		return request_tell(request);
 	if (request->reply.result != BRINE_HIT || !request->reply.value)
 		return 0;
 	return client_load(request->client, request->uid, request->object,
@@ -216,7 +215,7 @@ request_done(PyObject *self, PyObject *unused)
 			 brine_error_class(result) == BRINE_CONDITION;
 
 	(void)unused;
-	if (result < 0 && !condition && tell(request) < 0)
+	if (result < 0 && !condition && request_tell(request) < 0)
 		return NULL;
 	return PyBool_FromLong(result == BRINE_DONE);
 }
@@ -262,7 +261,7 @@ request_count(PyObject *self, PyObject *unused)
 					 &value) < 0)
 			return NULL;
 	} else if (result < 0) {
-		if (tell(request) == 0)
+		if (request_tell(request) == 0)
 			PyErr_SetString(PyExc_SystemError, "_failed did not raise");
 		return NULL;
 	}
@@ -288,7 +287,7 @@ keys_of(const struct brine_value *page, struct request *request)
 		return keys;
 	Py_DECREF(keys);
 	request->reply.result = result;
-	tell(request);
+	request_tell(request);
 	return NULL;
 }
 
@@ -302,7 +301,7 @@ request_page(PyObject *self, PyObject *unused)
 
 	(void)unused;
 	if (reply->result < 0) {
-		if (tell(request) == 0)
+		if (request_tell(request) == 0)
 			PyErr_SetString(PyExc_SystemError, "_failed did not raise");
 		return NULL;
 	}
@@ -320,7 +319,7 @@ request_stats(PyObject *self, PyObject *unused)
 	struct request *request = request_of(self);
 
 	(void)unused;
-	if (request->reply.result < 0 && tell(request) < 0)
+	if (request->reply.result < 0 && request_tell(request) < 0)
 		return NULL;
 	return request->reply.value ? client_stats_list(request->reply.value)
 				    : PyList_New(0);
@@ -347,7 +346,7 @@ request_turn(PyObject *self, PyObject *last)
 		return last == Py_True ? turn_awaited(request, NULL)
 				       : ask_without(request);
 	}
-	if (reply->result < 0 && tell(request) < 0)
+	if (reply->result < 0 && request_tell(request) < 0)
 		return NULL;
 	brine_value_release(&reply->value); /* a stale one, which this caller refreshes */
 	return turn_awaited(request, granted ? lease->token : NULL);
@@ -466,6 +465,8 @@ static PyMethodDef methods[] = {
 	  "value(default): of what reads: what is stored, or default" },
 	{ "entry", request_entry, METH_NOARGS, "entry(): the same, as a tuple, or None" },
 	{ "done", request_done, METH_NOARGS, "done(): of what changes: whether it did" },
+	{ "gets", request_gets, METH_O,
+	  "gets(found): of many gets: puts into a dict what is stored; a list of keys that are to be asked for alone" },
 	{ "found", request_found, METH_O,
 	  "found(default): of what stores unless there is something: what is there, or default; or this request, to be "
 	  "asked again" },

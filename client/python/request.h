@@ -18,7 +18,7 @@ struct request {
 	PyObject ob_base;
 	struct client
 		*client;  /* owned, and so all objects below; NULL where there is none */
-	PyObject *object; /* the key as given */
+	PyObject *object; /* the key as given; of many gets the tuple of keys */
 	PyObject *key;    /* encoded */
 	PyObject *tags;   /* or a scan's prefix */
 	PyObject *inherited; /* of a lease: the Turn inside which it is asked for */
@@ -60,6 +60,14 @@ int request_take_value(struct request *request, PyObject *value);
 /* Takes the reply's value, and the error's message if there is one (which may be NULL). */
 void request_answer(struct request *request, struct brine_reply *reply,
 		    PyObject *message);
+
+/* Says through _failed of the Cache what went wrong. 0 where the call goes on as after a miss, or -1. */
+int request_tell(struct request *request);
+
+/* gets.c: (keys, a tuple of at most 1,024; max_age, stale). The Request that asks for all of them, or NULL. */
+PyObject *ask_gets(PyObject *object, PyObject *const *args, Py_ssize_t count);
+/* Its answer: fills the dict `found`. A list of the keys that are to be asked for alone, or NULL. */
+PyObject *request_gets(PyObject *self, PyObject *found);
 
 /* An answer that nobody waits for brought a lease: fills *ret_release, which borrows the request, so that it is
  * given back. False: it brought none. */

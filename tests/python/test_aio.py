@@ -10,6 +10,7 @@ import sys
 import brine
 import brine.aio
 import pytest
+import wire
 from awaiting import link_of, run, turns, until
 from harness import DEADLINE
 
@@ -303,6 +304,70 @@ def test_what_a_stranger_wrote_is_a_miss_unless_trusted(over_played, played):
         assert over_played(work) == ("miss", {}, None)
     assert len(told) == 1 and told[0].filename == __file__
     assert over_played(work, trust=[12345])[:2] == (["theirs"], {"key": ["theirs"]})
+
+
+def batches(played):
+    """The played daemon answers batches of gets: "alone" is to be asked for by itself, at "broken" the answer ends."""
+    def batch(fields, body):
+        answers = []
+        for kind, asked, _ in wire.read_batch(body):
+            key = asked[wire.FIELDS["KEY"][0]]
+            assert kind == wire.COMMANDS["GET"]
+            found = played.objects.get(("default", key))
+            if key == b"broken":
+                answers.append(wire.encode_batch_item(wire.ERROR, {"ERROR": wire.ERRORS["INTERNAL"]}))
+            elif found is None or key == b"alone":
+                answers.append(wire.encode_batch_item(wire.REPLY, {"STATUS": 1 if found is None else 2}))
+            else:
+                answers.append(wire.encode_batch_item(wire.REPLY, found.meta(), found.value))
+        return {"COUNT": len(answers)}, b"".join(answers)
+
+    played.batch = batch
+
+
+def test_get_many_asks_for_256_keys_in_one_request(over_played, played):
+    batches(played)
+    for number in range(0, 600, 2):
+        played.plant(b"%d" % number, b"value %d" % number)
+    found = over_played(lambda cache: cache.get_many((str(number) for number in range(600)), max_age=60, stale=True))
+    assert found == {str(number): b"value %d" % number for number in range(0, 600, 2)}
+    assert [name for name, _ in played.requests] == ["BATCH"] * 3
+
+
+def test_get_many_asks_alone_for_what_is_long_and_for_what_failed(over_played, played):
+    batches(played)
+    for key in (b"a", b"alone", b"b", b"broken", b"c"):
+        played.plant(key, key.upper())
+    assert over_played(lambda cache: cache.get_many(["a", "alone", "b", "broken", "c", "none"])) == {
+        "a": b"A", "alone": b"ALONE", "b": b"B", "broken": b"BROKEN", "c": b"C"}
+    assert [name for name, _ in played.requests] == ["BATCH"] + ["GET"] * 4
+
+
+def test_get_many_from_a_daemon_without_batches_asks_for_each_key(over_played, played):
+    played.plant(b"a", b"A")
+    assert over_played(lambda cache: cache.get_many(["a", "none"])) == {"a": b"A"}
+    assert [name for name, _ in played.requests] == ["BATCH", "GET", "GET"]
+
+
+def test_in_a_batch_too_what_a_stranger_wrote_is_a_miss(over_played, played):
+    batches(played)
+    played.plant(b"key", pickle.dumps(["theirs"], 5), codec=PICKLE_CODEC, writer=12345)
+    with pytest.warns(brine.BrineWarning, match="runs code"):
+        assert over_played(lambda cache: cache.get_many(["key"])) == {}
+    assert over_played(lambda cache: cache.get_many(["key"]), trust=[12345]) == {"key": ["theirs"]}
+    assert played.count("GET") == 0
+
+
+def test_get_many_brings_values_of_all_sizes(over):
+    async def work(cache):
+        values = {("size", size): bytes(size) for size in (0, 1, 70_000, 2_000_000)}
+        values |= {("kind", number): value for number, value in enumerate([None, 5, "text", [1, {2}], True])}
+        await cache.set_many(values)
+        await cache.sync()
+        assert await cache.get_many([*values, "none", "x" * 3000]) == values
+        with pytest.raises(TypeError, match="a key is"):
+            await cache.get_many(["fine", ["list"]])
+    over(work)
 
 
 def test_setdefault_is_one_request(over_played, played):

@@ -205,13 +205,22 @@ class Cache(Handle, _brine.AsyncClient):
         """A dict of those keys that are stored, with their values."""
         found: dict[_K, Any] = {}
         left = iter(_listed(keys))
-        while run := [(key, self._ask_get(key, max_age, stale)) for key in islice(left, _RUN_MAX)]:
-            await self._ask_all([request for _, request in run])
-            for key, request in run:
-                value = request.value(MISS)
-                if value is not MISS:
-                    found[key] = value
+        while run := tuple(islice(left, _RUN_MAX)):
+            request = self._ask_gets(run, max_age, stale)
+            await self._ask(request)
+            alone = request.gets(found)
+            if alone:
+                await self._get_each(alone, max_age, stale, found)
         return found
+
+    async def _get_each(self, keys: Iterable[_K], max_age: TTL | None, stale: bool, found: dict[_K, Any]) -> None:
+        """What is too large for one answer, and what a daemon is asked for that knows no such questions."""
+        run = [(key, self._ask_get(key, max_age, stale)) for key in keys]
+        await self._ask_all([request for _, request in run])
+        for key, request in run:
+            value = request.value(MISS)
+            if value is not MISS:
+                found[key] = value
 
     async def set_many(self, mapping: Mapping[Any, object], ttl: TTL | EllipsisType | None = ..., *,
                        stale: TTL | None = None, tags: Iterable[str] = (), ack: Ack | None = None) -> None:
