@@ -277,6 +277,23 @@ wire_flush_now(struct wire *self)
 	return answer ? 0 : -1;
 }
 
+/* Tells which daemon it is, once it has said so. */
+static int
+meet(struct wire *self)
+{
+	struct brine_daemon daemon;
+	PyObject *answer;
+
+	if (!self->wire || brine_wire_daemon(self->wire, &daemon) < 0)
+		return 0;
+	self->met = true;
+	answer = PyObject_CallMethod((PyObject *)self, "_met", "IK",
+				     (unsigned)daemon.release,
+				     (unsigned long long)daemon.epoch);
+	Py_XDECREF(answer);
+	return answer ? 0 : -1;
+}
+
 int
 wire_receive(struct wire *self)
 {
@@ -287,7 +304,8 @@ wire_receive(struct wire *self)
 		bytes = receive(self);
 		taken += bytes > 0 ? (size_t)bytes : 0;
 	}
-	if (bytes < 0 || (self->owes && wire_flush_now(self) < 0))
+	if (bytes < 0 || (!self->met && meet(self) < 0) ||
+	    (self->owes && wire_flush_now(self) < 0))
 		return -1;
 	/* After its GOAWAY the daemon has nothing more to say, and we go elsewhere. */
 	if (self->wire && brine_wire_leaving(self->wire) && !self->under_way &&

@@ -2,7 +2,7 @@
  * the daemon. In the thread of its loop alone, but for connect().
  *
  * The loop calls readable() and flush(); the class that derives from it in Python (Link) is told through its methods
- * what the loop has to do: _soon, _watch, _write, _room, _ended.
+ * what the loop has to do: _soon, _watch, _write, _room, _met, _ended.
  *
  * Who is answered is found by the Request's own address, which went along as the token: it is in the list of those
  * under way, and owned by it, until its one reply was taken, whether or not anybody still waits. */
@@ -249,7 +249,7 @@ wire_attach(PyObject *object, PyObject *unused)
 	if (brine_wire_new(&options, &self->wire))
 		return PyErr_NoMemory();
 	self->answers = 0;
-	self->asked = self->writing = false;
+	self->asked = self->writing = self->met = false;
 	return PyLong_FromLong(self->fd);
 }
 

@@ -26,6 +26,7 @@ struct wire {
 	bool disabled;    /* BRINE_DISABLE=1 */
 	bool closed;      /* for ever */
 	bool connecting;  /* in another thread */
+	bool met;         /* the daemon of this connection has said who it is */
 	bool wanted;      /* somebody waits for room: _room() is called */
 	bool asked;       /* something was sent since something was received */
 	bool owes;        /* a lease that nobody waits for is on its way back */

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import threading
 import warnings
 
@@ -10,7 +11,7 @@ import brine.aio
 import pytest
 import wire
 from awaiting import link_of, run, turns, until
-from harness import DEADLINE
+from harness import BUILD, DEADLINE
 from played import Object
 from private import end_daemon_of
 
@@ -135,6 +136,56 @@ asyncio.run(work())
         assert done.out.split() == ["20", "1"] and not done.err
     finally:
         end_daemon_of(folder / "data")
+
+
+def test_the_daemon_that_an_older_release_started_makes_room_while_the_loop_goes_on(folder, run_python):
+    data = folder / "data"
+    old = subprocess.Popen([BUILD / "releases/brined-0.0.1", "--automatic", "--data", data])
+    try:
+        done = run_python("""
+import asyncio, pathlib, sys, brine.aio
+
+log = pathlib.Path(sys.argv[1], "brined.log")  # of a daemon that a client started
+
+async def work():
+    cache = brine.aio.Cache(on_error="raise", timeout=20)
+    while not log.exists() or "listening at" not in log.read_text():
+        await cache.set("key", "value")
+        assert await cache.get("key") == "value" and await cache.add("new", 1) and await cache.pop("new") == 1
+        await asyncio.sleep(0.01)
+    print(await cache.get("key"))
+
+asyncio.run(work())
+""", data, BRINE_AUTOSTART="1", BRINE_DATA=str(data))
+        assert done.out.split() == ["value"] and not done.err
+        assert old.wait(DEADLINE) == 0
+    finally:
+        old.kill()
+        old.wait()
+        end_daemon_of(data)
+
+
+def test_a_daemon_of_an_older_release_is_asked_once_and_not_again_on_the_next_connection(played):
+    hello = played.hello
+    played.hello = lambda fields, body: ({**hello(fields, body)[0], "RELEASE": 1}, None)
+
+    async def work():
+        cache = opened(played)
+        assert await cache.get("key") is None
+        await until(lambda: played.count("PING") == 1)  # it says nothing of making room: a blocking client lets it be
+        played.stops = {"GET": 1}
+        assert await cache.get("key") is None
+        await cache.close()
+    run(work())
+    assert played.count("PING") == 1 and played.count("GET") == 3
+
+
+def test_a_daemon_of_this_release_is_not_asked(played):
+    async def work():
+        async with opened(played) as cache:
+            await cache.get("key")
+    run(work())
+    assert [name for name, _ in played.requests] == ["GET"]
 
 
 # ---- slow

@@ -7,11 +7,12 @@ leaves its request behind: the answer is taken and thrown away.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import _brine
 from ._compute import NO_WAIT
@@ -39,15 +40,33 @@ _PAUSE_FIRST: Final = 0.001
 _PAUSE_MAX: Final = 0.1
 # The longest wait that one request asks for. One that nobody waits for any more is gone after it.
 _PARK_MS: Final = 60_000
+# The longest silence of a daemon that is asked whether it makes room.
+_RENEW_MS: Final = 1000
 # Leaving away, one after the other, what an older daemon does not know takes no more sendings.
 _LACKS_MAX: Final = 5
+
+
+# As HELLO says it.
+_RELEASE: Final = int.from_bytes(map(int, _brine.version.split(".")), "big")
+
+
+def renew(settled: dict[str, Any]) -> None:
+    """A blocking client, of the same arguments, asks the daemon something: it does then with an older one what it always
+    does. For a thread. Where nothing comes of it, that daemon goes on serving."""
+    hasty: dict[str, Any] = {**settled, "timeout_ms": _RENEW_MS}
+    with contextlib.suppress(Exception):
+        client = _brine.Client(**hasty)
+        client._ping()
+        client.close()
 
 
 class Link(_brine.Wire):
     """Belongs to one loop and is used in its thread alone."""
 
-    def __init__(self, client: AsyncClient, loop: asyncio.AbstractEventLoop, timeout: float, ended: Callable[[], object]) -> None:
-        """timeout: in seconds, or inf. ended: called when the loop ends, or end()."""
+    def __init__(self, client: AsyncClient, loop: asyncio.AbstractEventLoop, timeout: float, renew: Callable[[], object],
+                 ended: Callable[[], object]) -> None:
+        """timeout: in seconds, or inf. renew: called in a thread where the daemon is of an older release. ended: called
+        when the loop ends, or end()."""
         super().__init__(client, loop.create_future)
         self._loop, self._pid = loop, os.getpid()
         self._timeout = timeout
@@ -64,6 +83,7 @@ class Link(_brine.Wire):
         self._next: asyncio.Future[None] | None = None
         self._held: set[Turn] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._renew, self._renewed = renew, 0  # the epoch of the last daemon for which that was
         self._forget = ended
         self._till_loop_ends = _till_loop_ends(self)
 
@@ -286,6 +306,11 @@ class Link(_brine.Wire):
             self._probing, self._silences = False, 0
             self._want()
         self._tell_line()
+
+    def _met(self, release: int, epoch: int) -> None:
+        if release < _RELEASE and epoch != self._renewed:
+            self._renewed = epoch
+            self._loop.run_in_executor(None, self._renew)
 
     def _tell_line(self) -> None:
         if self._next is not None and not self._next.done():

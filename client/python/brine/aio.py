@@ -8,7 +8,7 @@
     async def report(year): ...
 
 Everything happens on the event loop, over one connection for each loop, without threads; only a daemon that has to be
-started is started from one. Values are dumped and loaded on the loop as well, and pickle holds the interpreter meanwhile:
+started, or is of an older release and makes room, is started from one. Values are dumped and loaded on the loop as well, and pickle holds the interpreter meanwhile:
 that takes long for lists of millions of objects, not for bytes and arrays.
 """
 
@@ -29,7 +29,7 @@ from ._entry import Entry, entry_of
 from ._errors import Conflict
 from ._handle import Handle, negative, one_mapping
 from ._keys import EncodedKey, Key, decode_key, encode_prefix
-from ._link import UNSUPPORTED, Link
+from ._link import UNSUPPORTED, Link, renew
 from ._miss import MISS
 from ._stats import Stats, stats_of
 from ._ttl import TTL
@@ -75,7 +75,8 @@ class Cache(Handle, _brine.AsyncClient):
     It may be made before any loop runs, and used by many loops, in many threads: each has a connection of its own, which
     is closed with the loop, or by close(), or at the end of `async with`. Any number of calls may be under way at once;
     beyond 1,024 of a loop, or 8 MiB of values that are not stored yet, they wait their turn (and at most 4,096 wait for
-    computations). A call that is cancelled is given up at once; what it asked for may be done all the same.
+    computations). A call that is cancelled is given up at once; what it asked for may be done all the same, and
+    what waited for a computation keeps its place among the 4,096 until that is over, for a minute at most.
     """
 
     def __init__(
@@ -89,7 +90,9 @@ class Cache(Handle, _brine.AsyncClient):
         timeout: float | None = 1.0,
         on_error: Literal["miss", "raise"] = "miss",
     ) -> None:
-        super().__init__(**self._settle(namespace, socket, ttl, codec, trust, timeout, on_error))
+        settled = self._settle(namespace, socket, ttl, codec, trust, timeout, on_error)
+        super().__init__(**settled)
+        self._renew = partial(renew, settled)
         self._timeout = math.inf if timeout is None else timeout
         self._links: dict[asyncio.AbstractEventLoop, Link] = {}
 
@@ -444,7 +447,7 @@ class Cache(Handle, _brine.AsyncClient):
                 if other.is_closed():  # not in good order
                     its.end()
             # It knows the table and not the Cache: one that nobody uses is not kept by its connections.
-            link = self._links[loop] = Link(self, loop, self._timeout, partial(self._links.pop, loop, None))
+            link = self._links[loop] = Link(self, loop, self._timeout, self._renew, partial(self._links.pop, loop, None))
         return link
 
     def __del__(self) -> None:
