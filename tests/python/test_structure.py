@@ -420,3 +420,22 @@ def test_arguments_are_bound_as_a_call_binds_them(function, args, kwargs, ignore
         if name not in ignored:
             expected.append(value)
     assert list(_Binder(signature, ignored).values(tuple(args), kwargs)) == expected
+
+
+def test_of_a_dataclass_its_fields_count_and_nothing_else_that_is_set_on_it():
+    @dataclasses.dataclass
+    class Report:
+        year: int
+
+        def __post_init__(self):
+            self.title = f"report of {self.year}"
+
+        @functools.cached_property
+        def pages(self):
+            return [self.year]
+
+    one, other = Report(2026), Report(2026)
+    other.title, other.pages, other.more = "another", [1], 1
+    assert encode_structure(one) == encode_structure(other) != encode_structure(Report(2027))
+    other.year = 2027
+    assert encode_structure(other) == encode_structure(Report(2027))

@@ -201,8 +201,8 @@ class Cache(Handle, _brine.Client, MutableMapping[Key, Any]):
 
         Calls are told apart by the function's name and code (the tokens of its source, without comments; without source
         its bytecode and the version of Python), by what it closes over, as it was when it was decorated, and by all
-        arguments by content, defaults included: numbers (1, 1.0 and True are three), texts, containers, dataclasses,
-        enums, paths, dates, numpy arrays, pandas frames, functions by their code, classes by their name, and other objects
+        arguments by content, defaults included: numbers (1, 1.0 and True are three), texts, containers, dataclasses
+        (by their fields alone: what else is set on one, as in __post_init__ or by a cached_property, makes no difference), enums, paths, dates, numpy arrays, pandas frames, functions by their code, classes by their name, and other objects
         by what pickle would store of them. A class says itself what makes its objects equal by a method __brine_key__, or
         brine.register_key says it. An argument that has no content, such as a lock, raises a TypeError. Of a method, self
         is an argument like the others. An exception is not stored.
