@@ -8,8 +8,8 @@
     async def report(year): ...
 
 Everything happens on the event loop, over one connection for each loop, without threads; only a daemon that has to be
-started, or is of an older release and makes room, is started from one. Values are dumped and loaded on the loop as well, and pickle holds the interpreter meanwhile:
-that takes long for lists of millions of objects, not for bytes and arrays.
+started, or is of an older release and makes room, is started from one. Values are dumped and loaded on the loop as well,
+and pickle holds the interpreter meanwhile: that takes long for lists of millions of objects, not for bytes and arrays.
 """
 
 from __future__ import annotations
