@@ -144,16 +144,25 @@ open_tables(struct store *store)
 	return mdb_txn_commit(txn);
 }
 
-/* A file that ends before its last page would raise SIGBUS where it is read. */
+/* What is read beyond the file's end raises SIGBUS. Sound files may end early: pages that a transaction took from
+ * beyond the end and gave up before it was written are in the list of free pages and in no file. */
 static int
-check_length(struct store *store)
+check_length(struct store *store, mdb_filehandle_t fd)
 {
+	uint64_t size = store_file_size(store), end = size / PAGE_SIZE_BYTES, pages,
+		 free_pages;
 	MDB_envinfo info;
-	uint64_t needed, size = store_file_size(store);
+	int code;
 
 	mdb_env_info(store->env, &info);
-	needed = ((uint64_t)info.me_last_pgno + 1) * PAGE_SIZE_BYTES;
-	return size == 0 || size >= needed ? 0 : MDB_CORRUPTED;
+	pages = (uint64_t)info.me_last_pgno + 1;
+	if (size == 0 || end >= pages)
+		return 0;
+	/* First, because the list may lie in what is missing. Then it reads as zeros, which are no list. */
+	if (ftruncate(fd, (off_t)(pages * PAGE_SIZE_BYTES)))
+		return errno;
+	code = store_walk_free(store->env, end, &free_pages);
+	return code || free_pages == pages - end ? code : MDB_CORRUPTED;
 }
 
 static int
@@ -174,7 +183,7 @@ open_env(struct store *store, const char *dir)
 		return code;
 	mdb_env_get_fd(store->env, &fd);
 	fcntl(fd, F_SETFD, FD_CLOEXEC); /* LMDB 0.9 forgets it */
-	code = check_length(store);
+	code = check_length(store, fd);
 	return code ? code : open_tables(store);
 }
 
@@ -285,60 +294,4 @@ store_preallocate(struct store *store, uint64_t bytes)
 		return STORE_HIT;
 	return errno == ENOSPC ? STORE_DISK_FULL
 			       : STORE_MISS; /* not every file system can */
-}
-
-/* A record of the list: how many, and so many page numbers, falling. It may have room for more. */
-static bool
-free_record_sound(MDB_val record, uint64_t last_page)
-{
-	const uint8_t *at = record.mv_data;
-	uint64_t count, before = last_page + 1;
-
-	if (record.mv_size < sizeof(count) || record.mv_size % sizeof(count))
-		return false;
-	memcpy(&count, at, sizeof(count));
-	if (count > record.mv_size / sizeof(count) - 1)
-		return false;
-	for (uint64_t i = 1; i <= count; i++) {
-		uint64_t page;
-
-		memcpy(&page, at + i * sizeof(page), sizeof(page));
-		if (page < 2 || page >= before)
-			return false;
-		before = page;
-	}
-	return true;
-}
-
-static int
-walk_free(MDB_txn *txn, uint64_t last_page)
-{
-	MDB_cursor *cursor;
-	MDB_val key, record;
-	int code = mdb_cursor_open(txn, 0, &cursor);
-
-	if (code)
-		return code;
-	while ((code = mdb_cursor_get(cursor, &key, &record, MDB_NEXT)) == 0 &&
-	       free_record_sound(record, last_page))
-		;
-	mdb_cursor_close(cursor);
-	if (code == 0)
-		return MDB_CORRUPTED;
-	return code == MDB_NOTFOUND ? 0 : code;
-}
-
-int
-store_check_free(struct store *store)
-{
-	MDB_envinfo info;
-	MDB_txn *txn;
-	int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
-
-	if (code)
-		return store_result(code);
-	mdb_env_info(store->env, &info);
-	code = walk_free(txn, info.me_last_pgno);
-	mdb_txn_abort(txn);
-	return store_result(code);
 }

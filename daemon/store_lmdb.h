@@ -24,6 +24,9 @@ struct store {
 /* The STORE_ result for an error of LMDB or of the system; logs what has none. code is not 0. */
 int store_error(int code);
 
+/* Walks LMDB's list of free pages and counts those from `first` on. MDB_CORRUPTED: it is not as LMDB writes it. */
+int store_walk_free(MDB_env *env, uint64_t first, uint64_t *ret_count);
+
 static inline int
 store_result(int code)
 {

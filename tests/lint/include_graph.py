@@ -19,7 +19,7 @@ LEVELS = [
     {"clock", "limit", "log", "pace", "pulse", "ration", "recency", "share"},  # include nothing of ours
     {"record", "datadir", "deadlines"},
     {"store_lmdb"},  # the inside of the store, for its own parts
-    {"snapshot", "store", "write"},
+    {"freelist", "snapshot", "store", "write"},
     {"identity", "namespace"},
     {"stamp"},
     {"arrival", "change", "object"},
@@ -57,7 +57,7 @@ PARTS = {
                        "startup", "upload", "verifying"},
     "daemon/lease.h": {"lease_core", "entry", "peer", "waiter"},
     "daemon/writer.h": {"writer_core", "commit"},
-    "daemon/store.h": {"snapshot", "store_lmdb", "write"},
+    "daemon/store.h": {"freelist", "snapshot", "store_lmdb", "write"},
 }
 # And these headers are for the parts alone.
 INSIDE = {"daemon/lease_core.h": "daemon/lease.h", "daemon/writer_core.h": "daemon/writer.h",
