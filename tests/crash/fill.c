@@ -241,7 +241,7 @@ used_bytes(struct run *run)
 static void
 expire_everything(struct run *run, uint64_t next)
 {
-	uint64_t before, until = now_us() + DAEMON_HUNG_US, began;
+	uint64_t before, began;
 	struct message flush = { 0 };
 	struct client_reply reply;
 	struct timespec pause = { .tv_nsec = 10000000 };
@@ -253,7 +253,7 @@ expire_everything(struct run *run, uint64_t next)
 	before = used_bytes(run);
 	began = now_us();
 	while (used_bytes(run) > run->limit / 50) {
-		if (now_us() > until)
+		if (now_us() > began + DAEMON_HUNG_US)
 			die("fill: %.1f MiB are in use long after everything has expired "
 			    "(%.1f before); see %s",
 			    (double)used_bytes(run) / 1048576, (double)before / 1048576,
