@@ -147,6 +147,20 @@ except MemoryError as error:
     assert (ended.stdout, ended.stderr) == ("short\n", "")
 
 
+def test_where_memory_is_short_small_values_are_stored_after_a_large_one(played):
+    script = """
+import resource, sys, brine
+cache = brine.Cache(socket=sys.argv[1], timeout=60)
+cache["key"] = bytearray(128 << 20)
+limit = int(open("/proc/self/statm").read().split()[0]) * 4096 + (64 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+cache["key"] = {"small": 1}
+print(cache["key"])
+"""
+    ended = subprocess.run([sys.executable, "-c", script, played.path], capture_output=True, text=True, timeout=DEADLINE)
+    assert (ended.stdout, ended.stderr) == ("{'small': 1}\n", "")
+
+
 @pytest.mark.parametrize("codec, value, why", [
     ("json", (1, 2), "tuple"), ("json", {1: 2}, "key"), ("json", [math.nan], "JSON compliant"), ("json", {"a": b"x"}, "bytes"),
     ("json", [Level.LOW], "derived class"), ("json", {"a": collections.OrderedDict(b=1)}, "derived class"), ("json", [Name("x")], "derived class"),

@@ -15,16 +15,22 @@ def _whole_pages(size: int) -> int:
     return -(-size // LARGE_PAGE) * LARGE_PAGE  # also the only sizes that the kernel puts where large pages begin
 
 
+def _map(size: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(-1, _whole_pages(size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"no memory for {size} bytes: {error.strerror}") from None
+
+
 class Pages:
     """A file in memory, as far as a pickler needs one. Raises MemoryError where there is no more."""
 
     def __init__(self, expected: int) -> None:
         self._end = 0
         try:
-            self._memory = mmap.mmap(-1, _whole_pages(expected + SPARE),
-                                     flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        except OSError as error:
-            raise MemoryError(f"no memory for {expected} bytes: {error.strerror}") from None
+            self._memory = _map(expected + SPARE)
+        except MemoryError:
+            self._memory = _map(1)  # what is expected may be far more than what comes
         self._ask_for_large()
 
     def _ask_for_large(self) -> None:
