@@ -15,7 +15,7 @@
  * mapping that asks for them. What is left over past the last whole one is as small pages, or wastes half at most. */
 #define MAPPED_MIN ((size_t)1 << 20)
 #define LARGE_PAGE ((size_t)2 << 20)
-#define SMALL_PAGE ((size_t)4096)
+#define SMALL_PAGE ((size_t)64 << 10) /* or a smaller one, by the machine */
 
 static size_t
 round_up(size_t size, size_t unit)
@@ -78,6 +78,15 @@ value_new(size_t len)
 	return value;
 }
 
+static void
+unmap_beyond(struct brine_value *value, size_t kept)
+{
+	if (kept >= value->mapped)
+		return;
+	munmap((uint8_t *)value + kept, value->mapped - kept);
+	value->mapped = kept;
+}
+
 int
 value_resize(struct brine_value **value, size_t len)
 {
@@ -86,6 +95,7 @@ value_resize(struct brine_value **value, size_t len)
 
 	if (old->mapped && len <= old->len) {
 		moved = old;
+		unmap_beyond(old, round_up(size, SMALL_PAGE));
 	} else if (!old->mapped && len < MAPPED_MIN) {
 		moved = realloc(old, size);
 	} else {
