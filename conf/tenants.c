@@ -39,12 +39,6 @@ static const char *const titles[] = {
 	[USER] = "user NAME",
 };
 
-/* PROTOCOL.md, "Codecs", by id; what comes after them is not registered. */
-static const char *const codecs[] = { "bytes", "pickle",      "text",   "msgpack",
-				      "json",  "cloudpickle", "integer" };
-#define CODEC_PICKLE 1
-#define CODEC_CLOUDPICKLE 5
-
 /* ---- what is asked of it */
 
 const struct conf_namespace *
@@ -73,25 +67,6 @@ conf_user_quota(const struct conf_tenants *tenants, uint32_t uid)
 			quota = user->quota;
 	}
 	return quota ? quota : UINT64_MAX;
-}
-
-void
-conf_admit_all(struct conf_codecs *admitted)
-{
-	memset(admitted->set, 0xff, sizeof(admitted->set));
-	admitted->no_pickle = false;
-}
-
-bool
-conf_admits(const struct conf_codecs *admitted, uint32_t codec)
-{
-	unsigned id = codec % CONF_CODECS;
-
-	/* Clients take what is not registered for pickle. */
-	if (admitted->no_pickle &&
-	    (id == CODEC_PICKLE || id == CODEC_CLOUDPICKLE || id >= COUNT_OF(codecs)))
-		return false;
-	return admitted->set[id / 64] >> id % 64 & 1;
 }
 
 const char *
@@ -333,22 +308,6 @@ set_members(struct conf_tenants *tenants, struct conf_members *to, const char *v
 }
 
 static int
-find_codec(const char *word)
-{
-	size_t digits = strspn(word, "0123456789");
-	unsigned id = 0;
-
-	for (size_t i = 0; i < COUNT_OF(codecs); i++)
-		if (strcmp(word, codecs[i]) == 0)
-			return (int)i;
-	if (!digits || digits > 3 || word[digits])
-		return -1;
-	for (size_t i = 0; i < digits; i++)
-		id = id * 10 + (unsigned)(word[i] - '0');
-	return id < CONF_CODECS ? (int)id : -1;
-}
-
-static int
 set_codecs(struct conf_namespace *namespace, const char *value)
 {
 	uint64_t set[CONF_CODECS / 64] = { 0 };
@@ -356,7 +315,7 @@ set_codecs(struct conf_namespace *namespace, const char *value)
 	bool any = false;
 
 	while (next_word(&value, word)) {
-		int id = find_codec(word);
+		int id = conf_find_codec(word);
 
 		if (id < 0)
 			return -1;

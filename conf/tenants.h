@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/codecs.h"
+
 #define CONF_NAMESPACES_MAX 256
 #define CONF_USERS_MAX 1024
 /* Users that one list names, and groups that all lists name together. */
@@ -16,19 +18,12 @@
 #define CONF_GROUPS_MAX 64
 /* A shared namespace's name, its / included. */
 #define CONF_NAMESPACE_NAME_MAX 64
-/* The low bits of a value's codec say which it is; the others are the codec's own. */
-#define CONF_CODECS 256
 
 struct conf_members {
 	bool everybody;
 	unsigned user_count;
 	uint32_t users[CONF_MEMBERS_MAX];
 	uint64_t groups; /* bit n: the group at place n of conf_tenants.groups */
-};
-
-struct conf_codecs {
-	uint64_t set[CONF_CODECS / 64]; /* by number */
-	bool no_pickle;
 };
 
 struct conf_namespace {
@@ -62,11 +57,6 @@ const struct conf_namespace *conf_find_namespace(const struct conf_tenants *tena
 
 /* What this uid's private namespaces may hold; UINT64_MAX: nothing is said. */
 uint64_t conf_user_quota(const struct conf_tenants *tenants, uint32_t uid);
-
-/* Every codec. */
-void conf_admit_all(struct conf_codecs *codecs);
-/* Is this codec (32 bits, as it travels) among them? */
-bool conf_admits(const struct conf_codecs *codecs, uint32_t codec);
 
 /* Calls back for each section that differs, with its name and what became of it. */
 void conf_tenants_diff(const struct conf_tenants *from, const struct conf_tenants *to,
