@@ -537,7 +537,8 @@ int brine_stats_next(const struct brine_value *text, size_t *position,
 		     struct brine_stat *ret_stat);
 
 /* The options of the daemon, one line for each: `name TAB value TAB effect TAB when TAB origin LF`; later releases may
- * have more words. effect is what the value comes to, or empty; when is `live` or `start`. For administrators: others
+ * have more words. effect is what the value comes to, or empty; when is `live` or `start`. Behind them the settings of
+ * sections, whose names are `[namespace /models] quota` and `[user alice] quota`. For administrators: others
  * get -BRINE_ERROR_FORBIDDEN. Release the value. */
 int brine_config(struct brine *brine, struct brine_value **ret_text);
 

@@ -1,6 +1,7 @@
 /* codecs.c - the names of codecs, and which of them are admitted. Pure. */
 #include "conf/codecs.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -50,4 +51,31 @@ conf_find_codec(const char *word)
 	for (size_t i = 0; i < digits; i++)
 		id = id * 10 + (unsigned)(word[i] - '0');
 	return id < CONF_CODECS ? (int)id : -1;
+}
+
+void
+conf_format_codecs(const struct conf_codecs *admitted,
+		   char ret_text[static CONF_CODECS_TEXT_MAX])
+{
+	unsigned count = 0;
+	size_t len = 0;
+
+	ret_text[0] = '\0';
+	for (unsigned id = 0; id < CONF_CODECS; id++) {
+		const char *before = count ? ", " : "";
+
+		if (!is_set(admitted, id))
+			continue;
+		if (id < COUNT_OF(codecs))
+			len += (size_t)snprintf(ret_text + len,
+						CONF_CODECS_TEXT_MAX - len, "%s%s",
+						before, codecs[id]);
+		else
+			len += (size_t)snprintf(ret_text + len,
+						CONF_CODECS_TEXT_MAX - len, "%s%u",
+						before, id);
+		count++;
+	}
+	if (count == CONF_CODECS)
+		ret_text[0] = '\0';
 }

@@ -22,4 +22,9 @@ bool conf_admits(const struct conf_codecs *codecs, uint32_t codec);
 /* The number of a codec that is named, or given as a number; -1: there is none such. */
 int conf_find_codec(const char *word);
 
+#define CONF_CODECS_TEXT_MAX 4096
+/* The set (not no_pickle) as the file takes it; "" for every codec. */
+void conf_format_codecs(const struct conf_codecs *codecs,
+			char ret_text[static CONF_CODECS_TEXT_MAX]);
+
 #endif

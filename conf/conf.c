@@ -97,18 +97,20 @@ static int
 on_assignment(void *arg, const char *section, const char *name, const char *value)
 {
 	struct reading *reading = arg;
-	char origin[256], why[CONF_WHY_MAX];
+	const struct conf_line line = { reading->name, reading->line };
+	char origin[CONF_ORIGIN_MAX], why[CONF_WHY_MAX];
 
 	(void)section; /* they are ours */
 	if (reading->failed)
 		return 0;
 	if (reading->section.namespace || reading->section.user) {
 		if (conf_set_in_section(&reading->conf->tenants, &reading->section, name,
-					value, why))
+					value, &line, why))
 			refuse_line(reading, why);
 		return !reading->failed;
 	}
-	snprintf(origin, sizeof(origin), "%.200s:%u", reading->name, reading->line);
+	snprintf(origin, sizeof(origin), "%.*s:%u", CONF_FILE_NAME_MAX, line.file,
+		 line.number);
 	if (conf_set_option(reading->conf, name, value, origin, reading->error))
 		reading->failed = true;
 	return !reading->failed;

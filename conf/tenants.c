@@ -148,6 +148,16 @@ name_valid(const char *name)
 }
 
 static int
+refuse_texts(char why[static CONF_WHY_MAX])
+{
+	snprintf(why, CONF_WHY_MAX,
+		 "more than %d KiB of users, of lists of readers and writers, and of "
+		 "names of files in all sections; name groups instead",
+		 CONF_TEXTS_SIZE / 1024);
+	return -1;
+}
+
+static int
 open_namespace(struct conf_tenants *tenants, const char *name,
 	       struct conf_section *ret_section, char why[static CONF_WHY_MAX])
 {
@@ -201,6 +211,9 @@ open_user(struct conf_tenants *tenants, const char *name,
 			 CONF_USERS_MAX);
 		return -1;
 	}
+	if (conf_keep_text(&tenants->texts, name,
+			   &tenants->user_names[tenants->user_count]))
+		return refuse_texts(why);
 	ret_section->user = &tenants->users[tenants->user_count++];
 	*ret_section->user = (struct conf_user){ .everybody = everybody, .uid = uid };
 	return 0;
@@ -286,6 +299,23 @@ add_user(struct conf_members *members, const char *name, char why[static CONF_WH
 		return -1;
 	}
 	members->users[members->user_count++] = uid;
+	return 0;
+}
+
+/* The list in one form: a comma and a blank between the words. Returns 0, or -1: it is too long. */
+static int
+join_words(const char *value, char ret_words[static CONF_WORDS_MAX])
+{
+	char word[SHOWN_MAX + 1];
+	size_t len = 0;
+
+	ret_words[0] = '\0';
+	while (next_word(&value, word)) {
+		len += (size_t)snprintf(ret_words + len, CONF_WORDS_MAX - len, "%s%s",
+					len ? ", " : "", word);
+		if (len >= CONF_WORDS_MAX)
+			return -1;
+	}
 	return 0;
 }
 
@@ -385,6 +415,49 @@ set_key(struct conf_tenants *tenants, const struct conf_section *section,
 	return -1;
 }
 
+/* ---- where it stood */
+
+static struct conf_said *
+find_said(struct conf_tenants *tenants, const struct conf_section *section,
+	  const struct key *key)
+{
+	if (section->user)
+		return &tenants->users_said[section->user - tenants->users];
+	return &tenants->namespaces_said[section->namespace - tenants->namespaces]
+					[key - keys];
+}
+
+/* Lines of one file follow each other: its name is kept once. */
+static int
+keep_file(struct conf_tenants *tenants, const char *file)
+{
+	char name[CONF_FILE_NAME_MAX + 1];
+
+	snprintf(name, sizeof(name), "%.*s", CONF_FILE_NAME_MAX, file);
+	if (strcmp(conf_text_at(&tenants->texts, tenants->file), name) == 0)
+		return 0;
+	return conf_keep_text(&tenants->texts, name, &tenants->file);
+}
+
+static int
+make_said(struct conf_tenants *tenants, const struct key *key, const char *value,
+	  const struct conf_line *line, struct conf_said *ret_said,
+	  char why[static CONF_WHY_MAX])
+{
+	char words[CONF_WORDS_MAX] = "";
+
+	if (key->type == MEMBERS && join_words(value, words)) {
+		snprintf(why, CONF_WHY_MAX, "the list is too long; name groups instead");
+		return -1;
+	}
+	*ret_said = (struct conf_said){ .line = line->number };
+	if (keep_file(tenants, line->file) ||
+	    conf_keep_text(&tenants->texts, words, &ret_said->words))
+		return refuse_texts(why);
+	ret_said->file = tenants->file;
+	return 0;
+}
+
 static void
 refuse_key(enum section section, const char *name, char why[static CONF_WHY_MAX])
 {
@@ -400,10 +473,12 @@ refuse_key(enum section section, const char *name, char why[static CONF_WHY_MAX]
 
 int
 conf_set_in_section(struct conf_tenants *tenants, const struct conf_section *section,
-		    const char *name, const char *value, char why[static CONF_WHY_MAX])
+		    const char *name, const char *value, const struct conf_line *line,
+		    char why[static CONF_WHY_MAX])
 {
 	enum section kind = section->user ? USER : NAMESPACE;
 	const struct key *key = NULL;
+	struct conf_said said;
 	char reason[CONF_WHY_MAX / 2] = "";
 
 	for (size_t i = 0; i < COUNT_OF(keys); i++)
@@ -414,8 +489,11 @@ conf_set_in_section(struct conf_tenants *tenants, const struct conf_section *sec
 		return -1;
 	}
 	why[0] = '\0';
-	if (!set_key(tenants, section, key, value, why))
+	if (!make_said(tenants, key, value, line, &said, why) &&
+	    !set_key(tenants, section, key, value, why)) {
+		*find_said(tenants, section, key) = said;
 		return 0;
+	}
 	snprintf(reason, sizeof(reason), "%s", why);
 	if (reason[0])
 		snprintf(why, CONF_WHY_MAX, "%s: %s", name, reason);

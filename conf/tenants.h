@@ -1,7 +1,7 @@
 /* tenants.h - what the sections of the configuration say: shared namespaces, and users with a limit of their own.
  *
- * Names of users and groups are looked up when they are read: what is kept are numbers. Plain data without
- * pointers: a copy is a copy. */
+ * Names of users and groups are looked up when they are read: what is judged by are numbers, and the names are kept for who
+ * asks. Plain data without pointers: a copy is a copy. */
 #ifndef CONF_TENANTS_H
 #define CONF_TENANTS_H
 
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "conf/codecs.h"
+#include "conf/texts.h"
 
 #define CONF_NAMESPACES_MAX 256
 #define CONF_USERS_MAX 1024
@@ -18,6 +19,18 @@
 #define CONF_GROUPS_MAX 64
 /* A shared namespace's name, its / included. */
 #define CONF_NAMESPACE_NAME_MAX 64
+/* A list of words, as text, its NUL included. */
+#define CONF_WORDS_MAX 8192
+/* Of a file's name; what is longer is cut. */
+#define CONF_FILE_NAME_MAX 200
+
+/* The settings in the order of the table: those of namespaces, then the one of users. */
+enum {
+#define K(section, name, type, initial, allowed, help) CONF_##section##_##name,
+#include "conf/sections.def"
+#undef K
+	CONF_SETTINGS
+};
 
 struct conf_members {
 	bool everybody;
@@ -42,6 +55,13 @@ struct conf_user {
 	uint64_t quota; /* bytes; 0: none of its own */
 };
 
+/* Where a setting stood, for who asks. */
+struct conf_said {
+	uint32_t file;  /* in the texts */
+	uint32_t line;  /* 0: nowhere, it is the default */
+	uint32_t words; /* of a list: what it was, in the texts */
+};
+
 struct conf_tenants {
 	unsigned namespace_count;
 	struct conf_namespace namespaces[CONF_NAMESPACES_MAX];
@@ -49,6 +69,12 @@ struct conf_tenants {
 	struct conf_user users[CONF_USERS_MAX];
 	unsigned group_count;
 	uint32_t groups[CONF_GROUPS_MAX];
+	/* Apart from what is in effect, which does not differ because its line does. */
+	struct conf_said namespaces_said[CONF_NAMESPACES_MAX][CONF_USER_quota];
+	struct conf_said users_said[CONF_USERS_MAX];
+	uint32_t user_names[CONF_USERS_MAX]; /* in the texts */
+	uint32_t file;                       /* the last one that was named */
+	struct conf_texts texts;
 };
 
 /* The declaration of a shared namespace; NULL: there is none. name need not end with a NUL. */
@@ -76,9 +102,14 @@ struct conf_section {
 /* Opens the section of a line `[...]`, again if it stood before. Returns 0, or -1 with a sentence in why. */
 int conf_open_section(struct conf_tenants *tenants, const char *line,
 		      struct conf_section *ret_section, char why[static CONF_WHY_MAX]);
-/* Takes name = value in the section; on failure what was there stays. */
+/* Where a line stands. */
+struct conf_line {
+	const char *file;
+	unsigned number; /* from 1 */
+};
+/* Takes name = value in the section, and where that stood; on failure what was there stays. */
 int conf_set_in_section(struct conf_tenants *tenants, const struct conf_section *section,
-			const char *name, const char *value,
+			const char *name, const char *value, const struct conf_line *line,
 			char why[static CONF_WHY_MAX]);
 /* Is there a namespace that nobody could use? Its name, or NULL. */
 const char *conf_find_unusable(const struct conf_tenants *tenants);

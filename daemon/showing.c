@@ -1,4 +1,5 @@
-/* showing.c - writes the lines of CONFIG. Owns the text until the outbox has it. */
+/* showing.c - writes the lines of CONFIG. Owns the text until the outbox has it; as long as that may be is what
+ * conf/ bounds: all settings of all sections, one and a half MiB if somebody is out for it. */
 #include "daemon/showing.h"
 
 #include <stdio.h>
@@ -6,15 +7,12 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "conf/sections.h"
 #include "daemon/cache.h"
-
-/* Each option has a value, an effect and an origin of bounded length. */
-#define TEXT_MAX (CONF_OPTIONS * (2 * CONF_TEXT_MAX + CONF_ORIGIN_MAX + 128))
 
 struct showing {
 	const struct sessions *all;
-	char *text;
-	size_t len;
+	FILE *to;
 };
 
 /* A tab or a line end in a path would be one of ours. */
@@ -22,9 +20,9 @@ static void
 add(struct showing *showing, const char *word, char end)
 {
 	for (; *word; word++)
-		showing->text[showing->len++] =
-			(unsigned char)*word < ' ' || *word == 0x7f ? '?' : *word;
-	showing->text[showing->len++] = end;
+		putc((unsigned char)*word < ' ' || *word == 0x7f ? '?' : *word,
+		     showing->to);
+	putc(end, showing->to);
 }
 
 /* What the option comes to, where that is not its value: the rest is "". */
@@ -61,12 +59,49 @@ show_item(const struct conf_item *item, void *arg)
 	add(showing, item->origin, '\n');
 }
 
+static void
+show_setting(const struct conf_setting *setting, void *arg)
+{
+	struct showing *showing = arg;
+
+	putc('[', showing->to);
+	add(showing, setting->kind, ' ');
+	add(showing, setting->section, ']');
+	putc(' ', showing->to);
+	add(showing, setting->name, '\t');
+	add(showing, setting->value, '\t');
+	add(showing, setting->effect, '\t');
+	add(showing, "live", '\t');
+	add(showing, setting->origin, '\n');
+}
+
+/* Returns the text, malloc()ed, or NULL. */
+static char *
+write_lines(const struct sessions *all, size_t *ret_len)
+{
+	char *text = NULL;
+	struct showing showing = { .all = all, .to = open_memstream(&text, ret_len) };
+	bool failed;
+
+	if (!showing.to)
+		return NULL;
+	conf_each(all->conf, show_item, &showing);
+	conf_each_setting(&all->conf->tenants, show_setting, &showing);
+	failed = ferror(showing.to);
+	if (fclose(showing.to) || failed) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
 void
 show_config(struct call *call)
 {
 	struct session *session = call->session;
 	const struct message header = { 0 };
-	struct showing showing = { .all = session->all };
+	char *text;
+	size_t len;
 
 	if (!session_admin(session)) {
 		call_refuse(call, ERROR_FORBIDDEN, 0,
@@ -74,12 +109,10 @@ show_config(struct call *call)
 			    "the daemon's own user, and members of its admin_group");
 		return;
 	}
-	showing.text = session->all->conf ? malloc(TEXT_MAX) : NULL;
-	if (!showing.text) {
+	text = session->all->conf ? write_lines(session->all, &len) : NULL;
+	if (!text) {
 		call_refuse(call, ERROR_NO_MEMORY, 0, NULL);
 		return;
 	}
-	conf_each(session->all->conf, show_item, &showing);
-	outbox_value(&session->outbox, call->frame->id, &header,
-		     slice(showing.text, showing.len), showing.text, NULL);
+	outbox_body(&session->outbox, call->frame->id, &header, (uint8_t *)text, len);
 }

@@ -1,4 +1,4 @@
-/* showing.h - CONFIG: the options in effect, and where each came from. Loop thread only. */
+/* showing.h - CONFIG: the options and sections in effect, and where each setting came from. Loop thread only. */
 #ifndef DAEMON_SHOWING_H
 #define DAEMON_SHOWING_H
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "conf/sections.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -18,6 +19,15 @@ set_again(const struct conf_item *item, void *arg)
 	assert(conf_set_option(arg, item->name, item->value, "again", &error) == 0);
 }
 
+/* Of any section there is a text for everything. */
+static void
+read_setting(const struct conf_setting *setting, void *arg)
+{
+	(void)arg;
+	assert(*setting->kind && *setting->section && *setting->name && *setting->origin);
+	assert(*setting->value || *setting->effect);
+}
+
 static void
 expect_sound(const struct conf *conf)
 {
@@ -25,6 +35,7 @@ expect_sound(const struct conf *conf)
 
 	conf_defaults(&again);
 	conf_each(conf, set_again, &again);
+	conf_each_setting(&conf->tenants, read_setting, NULL);
 	assert(again.max_size == conf->max_size);
 	assert(again.commit_delay_ns == conf->commit_delay_ns);
 	assert(strcmp(again.data, conf->data) == 0);

@@ -46,16 +46,89 @@ def test_config_tells_the_value_in_effect_and_where_it_stood(rig):
     lines = rig.done("config").decode().splitlines()
     [line] = [line for line in lines if line.startswith("reader_threads ")]
     assert line.split()[1:3] == ["2", "default"] and line.endswith("(changes with the next start)")
+    assert said.pop("namespaces") == said.pop("users") == {}
     assert len(lines) == len(said)
+
+
+def test_config_shows_the_sections_whole_and_where_each_setting_stood(rig):
+    file = rig.home / "brined.conf"
+    file.write_text("[namespace /models]\nreaders = *\nwriters = root,@0\nquota = 4096M\n[user *]\nquota = 1G\n")
+    rig.daemon.stop()
+    rig.daemon.arguments += ["--config", str(file)]
+    rig.daemon.start()
+    said = json.loads(rig.done("config", "--json"))
+    none = {"value": "0", "origin": "default", "live": True}
+    assert said["namespaces"] == {"/models": {
+        "readers": {"value": "*", "origin": f"{file}:2", "live": True},
+        "writers": {"value": "root, @0", "origin": f"{file}:3", "live": True},
+        "quota": {"value": "4G", "origin": f"{file}:4", "live": True},
+        "default_ttl": {**none, "effect": "never"},
+        "max_value": {**none, "effect": "that of the option"},
+        "codecs": {**none, "value": "", "effect": "all"},
+        "allow_pickle": {**none, "value": "yes"}}}
+    assert said["users"] == {"*": {"quota": {"value": "1G", "origin": f"{file}:6", "live": True}}}
+    assert said["max_value"]["origin"] == "default"
+    lines = rig.done("config").decode().splitlines()
+    at = lines.index("[namespace /models]")
+    assert lines[at - 1] == "" and lines[at + 2].split() == ["writers", "root,", "@0", f"{file}:3"]
+    assert lines[at + 4].split() == ["default_ttl", "never", "default"] and lines[at + 9] == "[user *]"
+    file.write_text("\n[user 7]\nquota = 2G\n")
+    rig.daemon.signal(signal.SIGHUP)
+    rig.daemon.wait_log("/models is not declared any more")
+    said = json.loads(rig.done("config", "--json"))
+    assert said["namespaces"] == {}
+    assert said["users"] == {"7": {"quota": {"value": "2G", "origin": f"{file}:3", "live": True}}}
+
+
+def test_a_long_list_is_shown_whole_and_no_wider_than_a_screen(rig):
+    members = [str(100000 + i) for i in range(60)]
+    file = rig.home / "brined.conf"
+    file.write_text("[namespace /models]\nreaders = " + " ".join(members) + "\n")
+    rig.daemon.stop()
+    rig.daemon.arguments += ["--config", str(file)]
+    rig.daemon.start()
+    text = rig.done("config").decode().split("[namespace /models]\n")[1].split("writers")[0]
+    assert text.replace(",", "").split() == ["readers", *members, f"{file}:2"]
+    assert all(len(line) <= 80 for line in text.splitlines() if str(file) not in line)
+
+
+def test_a_configuration_of_more_than_a_segment_is_shown_whole(rig):
+    deep = rig.home / ("d" * 150)
+    deep.mkdir()
+    file = deep / "brined.conf"
+    readers = ", ".join(str(100000 + i) for i in range(60))
+    sections = "".join(f"[namespace /{'n' * 60}{i}]\nreaders = {readers}\nwriters = *\nquota = 1M\ndefault_ttl = 1s\n"
+                       f"max_value = 4K\ncodecs = {' '.join(map(str, range(1, 256)))}\nallow_pickle = no\n"
+                       for i in range(256))
+    file.write_text(sections + "".join(f"[user {i}]\nquota = 1M\n" for i in range(1024)))
+    rig.daemon.stop()
+    rig.daemon.arguments += ["--config", str(file)]
+    rig.daemon.start()
+    said = json.loads(rig.done("config", "--json"))
+    assert len(rig.done("config", "--json")) > 1 << 20
+    assert len(said["namespaces"]) == 256 and len(said["users"]) == 1024
+    assert all(namespace["readers"]["value"] == readers for namespace in said["namespaces"].values())
+    assert said["users"]["1023"]["quota"]["value"] == "1M"
+
+
+def test_a_control_character_in_the_name_of_a_file_is_no_end_of_a_word(rig):
+    file = rig.home / "a\tb\nc.conf"
+    file.write_text("[user 7]\nquota = 2G\n")
+    rig.daemon.stop()
+    rig.daemon.arguments += ["--config", str(file)]
+    rig.daemon.start()
+    said = json.loads(rig.done("config", "--json"))
+    assert said["users"]["7"]["quota"]["origin"] == f"{rig.home}/a?b?c.conf:2"
 
 
 @strangers.needs_uids
 def test_the_configuration_is_shown_to_administrators_alone(folder):
-    daemon = strangers.Daemon(folder, "admin_group = 7001\n").start()
+    daemon = strangers.Daemon(folder, "admin_group = 7001\n[user 61001]\nquota = 1M\n").start()
     try:
         assert daemon.as_uid(61001).call(CONFIG).error == FORBIDDEN
         for client in (daemon.client(), daemon.as_uid(61001, 5, (7001,))):
             assert f"admin_group\t7001\t\tlive\t{daemon.file}:1\n".encode() in client.call(CONFIG).body
+            assert client.call(CONFIG).body.endswith(f"\n[user 61001] quota\t1M\t\tlive\t{daemon.file}:3\n".encode())
     finally:
         daemon.stop()
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "conf/sections.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
@@ -535,6 +536,139 @@ a_reload_names_the_sections_that_changed(void **state)
 }
 
 static void
+a_line_that_moves_changes_no_section(void **state)
+{
+	static const char before[] = "[namespace /a]\nreaders=1\n[user 7]\nquota=1M\n";
+	static const char after[] =
+		"\n[namespace /a]\nreaders = 1\n[user 7]\n\nquota=1M\n";
+	struct conf old, new;
+	char text[256] = "";
+
+	(void)state;
+	assert_int_equal(read_text(&old, before, sizeof(before) - 1), 0);
+	assert_int_equal(read_text(&new, after, sizeof(after) - 1), 0);
+	conf_tenants_diff(&old.tenants, &new.tenants, collect_section, text);
+	assert_string_equal(text, "");
+}
+
+#define SHOWN_MAX 65536
+
+static void
+collect_setting(const struct conf_setting *setting, void *arg)
+{
+	char *text = arg;
+	size_t len = strlen(text);
+
+	snprintf(text + len, SHOWN_MAX - len, "%s %s %s=%s(%s) %s\n", setting->kind,
+		 setting->section, setting->name, setting->value, setting->effect,
+		 setting->origin);
+}
+
+static void
+assert_shown(const struct conf *conf, const char *expected)
+{
+	static char text[SHOWN_MAX];
+
+	text[0] = '\0';
+	conf_each_setting(&conf->tenants, collect_setting, text);
+	assert_string_equal(text, expected);
+}
+
+static void
+a_section_shows_each_setting_and_where_it_stood(void **state)
+{
+	static const char text[] = "[namespace /a]\n"
+				   "readers = root,\t@0  7\n"
+				   "quota = 1024M\n"
+				   "[user root]\n"
+				   "[namespace /b]\n"
+				   "writers = 0\n"
+				   "codecs = json 200\n"
+				   "allow_pickle = no\n"
+				   "default_ttl = 90m\n"
+				   "max_value = 4K\n"
+				   "[user *]\n"
+				   "quota = 2M\n"
+				   "[namespace /a]\n"
+				   "quota = 5M\n";
+	struct conf conf;
+
+	(void)state;
+	assert_int_equal(read_text(&conf, text, sizeof(text) - 1), 0);
+	assert_shown(&conf, "namespace /a readers=root, @0, 7() x.conf:2\n"
+			    "namespace /a writers=(nobody) default\n"
+			    "namespace /a quota=5M() x.conf:14\n"
+			    "namespace /a default_ttl=0(never) default\n"
+			    "namespace /a max_value=0(that of the option) default\n"
+			    "namespace /a codecs=(all) default\n"
+			    "namespace /a allow_pickle=yes() default\n"
+			    "namespace /b readers=(nobody) default\n"
+			    "namespace /b writers=0() x.conf:6\n"
+			    "namespace /b quota=0(max_size) default\n"
+			    "namespace /b default_ttl=1h30m() x.conf:9\n"
+			    "namespace /b max_value=4K() x.conf:10\n"
+			    "namespace /b codecs=json, 200() x.conf:7\n"
+			    "namespace /b allow_pickle=no() x.conf:8\n"
+			    "user root quota=0(max_size) default\n"
+			    "user * quota=2M() x.conf:12\n");
+}
+
+static void
+what_is_refused_in_a_section_leaves_where_it_stood(void **state)
+{
+	static const char text[] = "[user 7]\nquota = 2M\nquota = 1\n";
+	struct conf conf;
+
+	(void)state;
+	assert_int_equal(read_text(&conf, text, sizeof(text) - 1), -1);
+	assert_shown(&conf, "user 7 quota=2M() x.conf:2\n");
+}
+
+static void
+each_file_names_its_own_settings(void **state)
+{
+	static const char text[] = "[user 7]\nquota = 2M\n";
+	static const char more[] = "[user 8]\nquota = 2M\n[user 9]\nquota = 3M\n";
+	char name[CONF_PATH_MAX], expected[512];
+	FILE *stream = fmemopen((char *)(uintptr_t)more, sizeof(more) - 1, "r");
+	struct conf conf;
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(read_text(&conf, text, sizeof(text) - 1), 0);
+	assert_int_equal(conf_read_stream(&conf, stream, name, &error), 0);
+	fclose(stream);
+	snprintf(expected, sizeof(expected),
+		 "user 7 quota=2M() x.conf:2\nuser 8 quota=2M() %.200s:2\n"
+		 "user 9 quota=3M() %.200s:4\n",
+		 name, name);
+	assert_shown(&conf, expected);
+}
+
+/* Refused, because a cut one would show what is not so. */
+static void
+the_texts_of_sections_have_a_bound(void **state)
+{
+	static char text[2 * CONF_TEXTS_SIZE];
+	struct conf conf;
+	size_t len = 0;
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		len += (size_t)sprintf(text + len, "[namespace /n%d]\nwriters=", i);
+		memset(text + len, ' ', 3000);
+		for (int j = 0; j < 3000; j += 2)
+			text[len + (size_t)j] = '7';
+		len += 3000;
+		text[len++] = '\n';
+	}
+	assert_int_equal(read_text(&conf, text, len), -1);
+	assert_non_null(strstr(error.text, "more than 128 KiB of users, of lists"));
+	assert_int_equal(conf.tenants.namespaces_said[0][CONF_NAMESPACE_writers].line, 2);
+}
+
+static void
 a_line_that_is_too_long_is_not_cut_in_two(void **state)
 {
 	static char text[2 * CONF_PATH_MAX];
@@ -888,6 +1022,11 @@ main(void)
 		cmocka_unit_test(a_namespace_that_nobody_could_use_is_an_error),
 		cmocka_unit_test(a_section_that_stands_twice_goes_on),
 		cmocka_unit_test(a_reload_names_the_sections_that_changed),
+		cmocka_unit_test(a_line_that_moves_changes_no_section),
+		cmocka_unit_test(a_section_shows_each_setting_and_where_it_stood),
+		cmocka_unit_test(what_is_refused_in_a_section_leaves_where_it_stood),
+		cmocka_unit_test(each_file_names_its_own_settings),
+		cmocka_unit_test(the_texts_of_sections_have_a_bound),
 		cmocka_unit_test(a_line_that_is_too_long_is_not_cut_in_two),
 		cmocka_unit_test(a_nul_byte_does_not_hide_the_rest_of_its_line),
 		cmocka_unit_test(a_folder_is_read_in_the_order_of_names),
