@@ -19,6 +19,12 @@ BRINE = harness.BUILD / "brine"
 HUNG = harness.DEADLINE
 
 
+def obey_signals():
+    """What a background job of a shell would ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def peer_pid(path):
     """Who listens there."""
     with socket.socket(socket.AF_UNIX) as sock:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import strangers
 
 import harness
-from brine_command import BRINE, HUNG, Rig
+from brine_command import BRINE, HUNG, Rig, obey_signals
 
 STATS, CONFIG, VERIFY, FORBIDDEN = 10, 18, 19, 37
 
@@ -188,8 +189,9 @@ def test_a_rate_or_a_namespace_that_is_none_is_refused(rig):
 
 
 def verify_as(daemon, uid, *arguments):
-    """brine verify, as this user."""
-    return subprocess.run([BRINE, "--socket", daemon.socket, "verify", *arguments], user=uid, group=uid, extra_groups=[],
+    """brine verify, as this user, who may not look into the folder that it was built in."""
+    program = shutil.copy(BRINE, daemon.folder)
+    return subprocess.run([program, "--socket", daemon.socket, "verify", *arguments], user=uid, group=uid, extra_groups=[],
                           env={"HOME": "/nonexistent"}, capture_output=True, timeout=HUNG, text=True)
 
 
@@ -249,7 +251,8 @@ def test_verify_finds_a_namespace_that_is_recorded_to_hold_something_else(rig):
 
 def test_a_verification_that_is_broken_off_leaves_a_daemon_that_serves(rig):
     rig.done("put", "long", input=b"x" * (20 << 20))
-    running = subprocess.Popen([BRINE, "verify", "--rate", "64K"], env=rig.env, stdout=subprocess.PIPE)
+    running = subprocess.Popen([BRINE, "verify", "--rate", "64K"], env=rig.env, stdout=subprocess.PIPE,
+                               preexec_fn=obey_signals)
     try:
         limit = time.monotonic() + HUNG
         with harness.Client(rig.socket) as client:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from brine_command import BRINE, HUNG, Measured, Rig, end, peer_pid
+from brine_command import BRINE, HUNG, Measured, Rig, end, obey_signals, peer_pid
 
 USAGE, OTHER = 2, 5
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -81,12 +81,6 @@ def run(daemon, folder, request):
     bench.env["BRINE_NAMESPACE"] = "t" + re.sub(r"[^\w.-]", "-", request.node.name)[-60:]
     yield bench
     bench.close()
-
-
-def obey_signals():
-    """What a background job of a shell would ignore."""
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def until(condition):
