@@ -66,13 +66,18 @@ class Machine:
         with open(self.console, "wb") as console:
             self.process = subprocess.Popen(self.contain("--boot"), stdin=subprocess.DEVNULL, stdout=console,
                                             stderr=console)
-        self.leader = wait_until(self.find_leader, "no container starts")
-        wait_until(self.is_up, "the container does not boot")
+        try:
+            self.leader = wait_until(self.find_leader, "no container starts")
+            wait_until(self.is_up, "the container does not boot")
+        except (AssertionError, subprocess.TimeoutExpired) as hung:
+            raise CannotBoot(f"{hung}\n{self.said()}") from hung
+
+    def said(self):
+        return self.console.read_text(errors="replace")
 
     def check_running(self):
         if self.process.poll() is not None:
-            said = self.console.read_text(errors="replace")
-            raise CannotBoot(f"the container ended while it booted ({self.process.returncode}):\n{said}")
+            raise CannotBoot(f"the container ended while it booted ({self.process.returncode}):\n{self.said()}")
 
     def is_up(self):
         self.check_running()

@@ -13,13 +13,17 @@ PACKAGES = ("systemd", "systemd-sysv", "dbus", "libpam-systemd", "init-system-he
 KEPT = pathlib.Path("/var/tmp") / f"brine-boot-{SUITE}-{os.geteuid()}"
 
 
+class CannotMake(Exception):
+    """There is no such Debian to be had here, and why is in the text."""
+
+
 def make(folder):
     command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(folder), MIRROR]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode:
         log = folder / "debootstrap/debootstrap.log"
-        raise RuntimeError(f"debootstrap failed: {result.stdout[-2000:]}\n"
-                           f"{log.read_text()[-2000:] if log.exists() else ''}")
+        raise CannotMake(f"debootstrap failed: {result.stdout[-2000:]}\n"
+                         f"{log.read_text()[-2000:] if log.exists() else ''}")
 
 
 def kept():
