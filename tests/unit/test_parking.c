@@ -88,6 +88,15 @@ a_parked_put_holds_its_payer_and_lets_it_go(void **state)
 	engine_close(&engine);
 }
 
+/* Whoever runs the test, uids 1000 and up are strangers to the daemon. */
+static void
+open_for_strangers(struct engine *engine)
+{
+	engine_open(engine);
+	engine->cache->own_uid = 0;
+	engine->payer->account->privileged = false;
+}
+
 static void
 a_uid_leaves_others_half_of_the_places_to_wait(void **state)
 {
@@ -97,7 +106,7 @@ a_uid_leaves_others_half_of_the_places_to_wait(void **state)
 	size_t count = 0;
 	(void)state;
 
-	engine_open(&engine);
+	open_for_strangers(&engine);
 	greedy.get.target = engine_target("a");
 	other.get.target = (struct target){ .uid = 2000,
 					    .namespace = slice_text("default"),
@@ -132,7 +141,7 @@ of_requests_for_figures_a_uid_has_few_that_wait(void **state)
 	struct engine engine;
 	(void)state;
 
-	engine_open(&engine);
+	open_for_strangers(&engine);
 	for (size_t i = 0; i < FIGURES_WAITING_MAX; i++) {
 		parked[i] = op_park(engine.cache, &op);
 		assert_non_null(parked[i]);
