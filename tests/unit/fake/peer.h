@@ -371,4 +371,16 @@ peer_ask(struct world *world, struct peer *peer, unsigned kind, const char *key)
 	peer_request(world, peer, kind, &message, FRAME_NONE, NULL, 0);
 }
 
+/* A value of this length, that tells its bytes apart; free() it. */
+static inline uint8_t *
+make_value(size_t len)
+{
+	uint8_t *value = malloc(len + 1);
+
+	assert_non_null(value);
+	for (size_t i = 0; i < len; i++)
+		value[i] = (uint8_t)(i * 31 + i / 251);
+	return value;
+}
+
 #endif
