@@ -1,11 +1,11 @@
 /* listing.c - pages of keys, and figures. Loop thread, but for visit(), which a reader calls. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/cache_core.h"
+#include "daemon/text.h"
 #include "proto/bytes.h"
 
 #define STATS_MAX (UINT32_C(1) << 20)
@@ -138,25 +138,6 @@ op_give_page(struct cache *cache, struct parked *parked)
 
 /* ---- stats ---- */
 
-struct text {
-	char *bytes;
-	size_t len;
-};
-
-__attribute__((format(printf, 2, 3))) static void
-say(struct text *text, const char *format, ...)
-{
-	va_list arguments;
-	int len;
-
-	va_start(arguments, format);
-	len = vsnprintf(text->bytes + text->len, STATS_MAX - text->len, format,
-			arguments);
-	va_end(arguments);
-	if (len > 0 && text->len + (size_t)len < STATS_MAX)
-		text->len += (size_t)len;
-}
-
 /* As far as something was measured. */
 static void
 say_latency(struct text *text, const char *scope, const char *what,
@@ -171,10 +152,11 @@ say_latency(struct text *text, const char *scope, const char *what,
 	if (!latency_write(latency, buckets))
 		return;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		say(text, "%s\tlatency_%s_%s_ns\t%" PRIu64 "\n", scope, what,
-		    parts[i].name, latency_within_ns(latency, parts[i].per_mille));
-	say(text, "%s\tlatency_%s_sum_ns\t%" PRIu64 "\n", scope, what, latency->sum_ns);
-	say(text, "%s\tlatency_%s_buckets\t%s\n", scope, what, buckets);
+		text_add(text, "%s\tlatency_%s_%s_ns\t%" PRIu64 "\n", scope, what,
+			 parts[i].name, latency_within_ns(latency, parts[i].per_mille));
+	text_add(text, "%s\tlatency_%s_sum_ns\t%" PRIu64 "\n", scope, what,
+		 latency->sum_ns);
+	text_add(text, "%s\tlatency_%s_buckets\t%s\n", scope, what, buckets);
 }
 
 static void
@@ -239,13 +221,13 @@ say_daemon(struct cache *cache, struct text *text)
 		{ "leaf_bytes_per_1000_of_rows", &writer->leaf_factor_milli, 1, 1 },
 	};
 
-	say(text, "\tmax_size_why\t%s\n", cache->max_size_why);
+	text_add(text, "\tmax_size_why\t%s\n", cache->max_size_why);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		say(text, "\t%s\t%" PRIu64 "\n", lines[i].name, lines[i].value);
+		text_add(text, "\t%s\t%" PRIu64 "\n", lines[i].name, lines[i].value);
 	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
-		say(text, "\t%s\t%" PRIu64 "\n", counted[i].name,
-		    count_figure(counted[i].value) * counted[i].times /
-			    counted[i].divided);
+		text_add(text, "\t%s\t%" PRIu64 "\n", counted[i].name,
+			 count_figure(counted[i].value) * counted[i].times /
+				 counted[i].divided);
 	say_latencies(cache, text);
 }
 
@@ -266,9 +248,10 @@ say_own(struct cache *cache, struct text *text, const struct target *target)
 	for (struct namespace *at = names_next_of(&cache->names, target->uid, NULL); at;
 	     at = names_next_of(&cache->names, target->uid, at))
 		held += held_bytes(at->usage);
-	say(text, "\theld_bytes\t%" PRIu64 "\n", held);
-	say(text, "\tquota_bytes\t%" PRIu64 "\n", core_user_quota(cache, target->uid));
-	say(text, "\tmax_value_bytes\t%" PRIu64 "\n", core_value_max(cache, target));
+	text_add(text, "\theld_bytes\t%" PRIu64 "\n", held);
+	text_add(text, "\tquota_bytes\t%" PRIu64 "\n",
+		 core_user_quota(cache, target->uid));
+	text_add(text, "\tmax_value_bytes\t%" PRIu64 "\n", core_value_max(cache, target));
 }
 
 static void
@@ -326,14 +309,15 @@ say_namespace(struct cache *cache, struct text *text, const struct namespace *na
 		  namespace->uid != reader->uid && namespace->uid != NAMESPACE_SHARED,
 		  scope);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		say(text, "%s\t%s\t%" PRIu64 "\n", scope, lines[i].name, lines[i].value);
+		text_add(text, "%s\t%s\t%" PRIu64 "\n", scope, lines[i].name,
+			 lines[i].value);
 	/* How long its own took a client can tell by itself; those of others tell what goes on elsewhere. */
 	if (is_admin(reader) || namespace->uid == reader->uid)
 		say_latency(text, scope, "get", &namespace->gets);
 	if (is_admin(reader))
-		say(text, "%s\tcharged_bytes\t%" PRIu64 "\n", scope,
-		    usage_figure(&usage->leaf_bytes) * factor / 1000 +
-			    usage_figure(&usage->chunk_pages) * PAGE_SIZE_BYTES);
+		text_add(text, "%s\tcharged_bytes\t%" PRIu64 "\n", scope,
+			 usage_figure(&usage->leaf_bytes) * factor / 1000 +
+				 usage_figure(&usage->chunk_pages) * PAGE_SIZE_BYTES);
 }
 
 static bool
@@ -350,9 +334,9 @@ int
 op_stats(struct cache *cache, struct op *op, struct answer *ret_answer)
 {
 	const struct stats_reader *reader = &op->list.reader;
-	struct text text = { .bytes = malloc(STATS_MAX) };
+	struct text text;
 
-	if (!text.bytes)
+	if (!text_make(&text, STATS_MAX))
 		return answer_refuse(ret_answer, ERROR_NO_MEMORY);
 	if (is_admin(reader))
 		say_daemon(cache, &text);

@@ -1,36 +1,17 @@
 /* verifying.c - pages of VERIFY: a reader looks, the loop judges what its counts are worth. Loop thread; owns nothing. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/cache_core.h"
 #include "daemon/log.h"
+#include "daemon/text.h"
 
 #define FIGURE_LINE_MAX (NAMESPACE_NAME_MAX + 96)
 #define FINDINGS_MAX (1024 + VERIFY_DOUBTS_MAX * VERIFY_FIGURES * FIGURE_LINE_MAX)
 
 _Static_assert(VERIFY_PLACE_SIZE <= MESSAGE_CURSOR_MAX, "a place is a cursor");
-
-struct findings {
-	char *text;
-	size_t len;
-};
-
-__attribute__((format(printf, 2, 3))) static void
-say(struct findings *findings, const char *format, ...)
-{
-	va_list arguments;
-	int len;
-
-	va_start(arguments, format);
-	len = vsnprintf(findings->text + findings->len, FINDINGS_MAX - findings->len,
-			format, arguments);
-	va_end(arguments);
-	CHECK(len >= 0 && findings->len + (size_t)len < FINDINGS_MAX);
-	findings->len += (size_t)len;
-}
 
 int
 op_start_verify(struct cache *cache, struct op *op, struct answer *ret_answer)
@@ -75,7 +56,7 @@ counted_at_rest(const struct cache *cache, const struct verify_doubt *doubt)
 }
 
 static void
-say_doubt(struct findings *findings, const struct verify_doubt *doubt)
+say_doubt(struct text *text, const struct verify_doubt *doubt)
 {
 	static const struct {
 		const char *name;
@@ -92,15 +73,16 @@ say_doubt(struct findings *findings, const struct verify_doubt *doubt)
 		snprintf(owner, sizeof(owner), "%" PRIu32 ":", doubt->uid);
 	for (unsigned i = 0; i < VERIFY_FIGURES; i++)
 		if (doubt->recorded[i] != doubt->counted[i])
-			say(findings, "%s%.*s\t%s\t%" PRIu64 "\t%" PRIu64 "\n", owner,
-			    (int)doubt->name_len, doubt->name,
-			    doubt->part == VERIFY_STAMPS ? "stamps" : figures[i].name,
-			    doubt->recorded[i] * figures[i].times,
-			    doubt->counted[i] * figures[i].times);
+			text_add(text, "%s%.*s\t%s\t%" PRIu64 "\t%" PRIu64 "\n", owner,
+				 (int)doubt->name_len, doubt->name,
+				 doubt->part == VERIFY_STAMPS ? "stamps"
+							      : figures[i].name,
+				 doubt->recorded[i] * figures[i].times,
+				 doubt->counted[i] * figures[i].times);
 }
 
 static void
-say_all(const struct cache *cache, const struct verify *verify, struct findings *findings)
+say_all(const struct cache *cache, const struct verify *verify, struct text *text)
 {
 	uint64_t moving = 0;
 	const struct {
@@ -116,13 +98,13 @@ say_all(const struct cache *cache, const struct verify *verify, struct findings 
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		say(findings, "\t%s\t%" PRIu64 "\n", lines[i].name, lines[i].value);
+		text_add(text, "\t%s\t%" PRIu64 "\n", lines[i].name, lines[i].value);
 	for (unsigned i = 0; i < verify->doubt_count; i++)
 		if (counted_at_rest(cache, &verify->doubts[i]))
-			say_doubt(findings, &verify->doubts[i]);
+			say_doubt(text, &verify->doubts[i]);
 		else
 			moving++;
-	say(findings, "\tnot_counted\t%" PRIu64 "\n", moving);
+	text_add(text, "\tnot_counted\t%" PRIu64 "\n", moving);
 }
 
 static void
@@ -141,7 +123,7 @@ op_give_findings(struct cache *cache, struct parked *parked)
 {
 	const struct verify *verify = parked->job->verify;
 	struct answer answer = { .kind = ANSWER_DONE };
-	struct findings findings = { .text = malloc(FINDINGS_MAX) };
+	struct text text = { 0 };
 	uint8_t cursor[VERIFY_PLACE_SIZE];
 
 	if (parked->job->result < 0) {
@@ -149,14 +131,13 @@ op_give_findings(struct cache *cache, struct parked *parked)
 					      ? ERROR_DAMAGED
 					      : ERROR_INTERNAL,
 				      0, store_why(parked->job->result));
-		free(findings.text);
-	} else if (!findings.text) {
+	} else if (!text_make(&text, FINDINGS_MAX)) {
 		answer = answer_error(ERROR_NO_MEMORY, 0, NULL);
 	} else {
 		note_damage(cache, verify);
-		say_all(cache, verify, &findings);
-		answer.owner = findings.text;
-		answer.value = slice(findings.text, findings.len);
+		say_all(cache, verify, &text);
+		answer.owner = text.bytes;
+		answer.value = slice(text.bytes, text.len);
 		if (verify->place.part != VERIFY_DONE) {
 			verify_place_write(&verify->place, cursor);
 			answer.cursor = slice(cursor, sizeof(cursor));

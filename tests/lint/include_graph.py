@@ -16,7 +16,7 @@ FOLDERS = ("proto", "conf", "daemon", "client", "tests")
 
 # The daemon, bottom up.
 LEVELS = [
-    {"clock", "limit", "log", "pace", "pulse", "ration", "recency", "share"},  # include nothing of ours
+    {"clock", "limit", "log", "pace", "pulse", "ration", "recency", "share", "text"},  # include nothing of ours
     {"record", "datadir", "deadlines"},
     {"store_lmdb"},  # the inside of the store, for its own parts
     {"freelist", "snapshot", "store", "write"},
