@@ -27,12 +27,17 @@ def rig():
     rig.close()
 
 
-def test_config_tells_the_value_in_effect_and_where_it_stood(rig):
-    file = rig.home / "brined.conf"
-    file.write_text("# mine\nmax_connections = 100\nslow_request = 50ms\n")
+def start_with(rig, file, text):
+    """The daemon anew, with this configuration."""
+    file.write_text(text)
     rig.daemon.stop()
     rig.daemon.arguments += ["--config", str(file)]
     rig.daemon.start()
+
+
+def test_config_tells_the_value_in_effect_and_where_it_stood(rig):
+    file = rig.home / "brined.conf"
+    start_with(rig, file, "# mine\nmax_connections = 100\nslow_request = 50ms\n")
     said = json.loads(rig.done("config", "--json"))
     assert said["max_connections"] == {"value": "100", "origin": f"{file}:2", "live": True}
     assert said["max_size"]["value"] == "1G" and said["max_size"]["origin"] == "--set"
@@ -53,10 +58,7 @@ def test_config_tells_the_value_in_effect_and_where_it_stood(rig):
 
 def test_config_shows_the_sections_whole_and_where_each_setting_stood(rig):
     file = rig.home / "brined.conf"
-    file.write_text("[namespace /models]\nreaders = *\nwriters = root,@0\nquota = 4096M\n[user *]\nquota = 1G\n")
-    rig.daemon.stop()
-    rig.daemon.arguments += ["--config", str(file)]
-    rig.daemon.start()
+    start_with(rig, file, "[namespace /models]\nreaders = *\nwriters = root,@0\nquota = 4096M\n[user *]\nquota = 1G\n")
     said = json.loads(rig.done("config", "--json"))
     none = {"value": "0", "origin": "default", "live": True}
     assert said["namespaces"] == {"/models": {
@@ -84,10 +86,7 @@ def test_config_shows_the_sections_whole_and_where_each_setting_stood(rig):
 def test_a_long_list_is_shown_whole_and_no_wider_than_a_screen(rig):
     members = [str(100000 + i) for i in range(60)]
     file = rig.home / "brined.conf"
-    file.write_text("[namespace /models]\nreaders = " + " ".join(members) + "\n")
-    rig.daemon.stop()
-    rig.daemon.arguments += ["--config", str(file)]
-    rig.daemon.start()
+    start_with(rig, file, "[namespace /models]\nreaders = " + " ".join(members) + "\n")
     text = rig.done("config").decode().split("[namespace /models]\n")[1].split("writers")[0]
     assert text.replace(",", "").split() == ["readers", *members, f"{file}:2"]
     assert all(len(line) <= 80 for line in text.splitlines() if str(file) not in line)
@@ -101,10 +100,7 @@ def test_a_configuration_of_more_than_a_segment_is_shown_whole(rig):
     sections = "".join(f"[namespace /{'n' * 60}{i}]\nreaders = {readers}\nwriters = *\nquota = 1M\ndefault_ttl = 1s\n"
                        f"max_value = 4K\ncodecs = {' '.join(map(str, range(1, 256)))}\nallow_pickle = no\n"
                        for i in range(256))
-    file.write_text(sections + "".join(f"[user {i}]\nquota = 1M\n" for i in range(1024)))
-    rig.daemon.stop()
-    rig.daemon.arguments += ["--config", str(file)]
-    rig.daemon.start()
+    start_with(rig, file, sections + "".join(f"[user {i}]\nquota = 1M\n" for i in range(1024)))
     said = json.loads(rig.done("config", "--json"))
     assert len(rig.done("config", "--json")) > 1 << 20
     assert len(said["namespaces"]) == 256 and len(said["users"]) == 1024
@@ -114,10 +110,7 @@ def test_a_configuration_of_more_than_a_segment_is_shown_whole(rig):
 
 def test_a_control_character_in_the_name_of_a_file_is_no_end_of_a_word(rig):
     file = rig.home / "a\tb\nc.conf"
-    file.write_text("[user 7]\nquota = 2G\n")
-    rig.daemon.stop()
-    rig.daemon.arguments += ["--config", str(file)]
-    rig.daemon.start()
+    start_with(rig, file, "[user 7]\nquota = 2G\n")
     said = json.loads(rig.done("config", "--json"))
     assert said["users"]["7"]["quota"]["origin"] == f"{rig.home}/a?b?c.conf:2"
 
